@@ -1,0 +1,40 @@
+use crate::{
+    error::{Error, ErrorKind, Result},
+    store::UnitOfWorkExt,
+    tenancy::{Caller, Tenancy},
+    user::{ProfileUpdate, User, UserUpdated},
+};
+
+impl Tenancy {
+    /// The caller's own user.
+    pub async fn profile(&self, caller: &Caller) -> Result<User> {
+        let mut unit = caller.realm.read(&**self.store()).await?;
+        unit.users().find(caller.user_id).await?.ok_or_else(gone)
+    }
+
+    /// Changes the caller's own profile, and nothing else of the user (S78); publishes `user.updated` when
+    /// something really changed. 422 when a value is refused.
+    pub async fn update_profile(&self, caller: &Caller, update: ProfileUpdate) -> Result<User> {
+        let mut unit = caller.realm.begin(&**self.store()).await?;
+        let mut user = unit
+            .users()
+            .find_for_update(caller.user_id)
+            .await?
+            .ok_or_else(gone)?;
+        let changed = update.apply(&mut user, self.environment().now())?;
+        if !changed.is_empty() {
+            unit.users().update(&user).await?;
+            unit.publish(UserUpdated {
+                user_id: user.id,
+                changed,
+            })
+            .await?;
+            unit.commit().await?;
+        }
+        Ok(user)
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::NotFound, "user_not_found", "there is no such user")
+}

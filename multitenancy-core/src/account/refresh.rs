@@ -1,0 +1,85 @@
+use secrecy::{ExposeSecret, SecretString};
+
+use super::SignedIn;
+use crate::{
+    actor::Origin,
+    auth::SessionRevoked,
+    error::{Error, ErrorKind, Result},
+    id::Plane,
+    secret::{Purpose, SecretToken},
+    store::UnitOfWorkExt,
+    tenancy::{Caller, Realm, RequestFacts, Tenancy},
+    tenant::TenantKey,
+};
+
+impl Tenancy {
+    /// Exchanges a refresh token for its successor and a new access token. The token is spent by one
+    /// compare-and-set (S62).
+    ///
+    /// 401 `invalid_refresh_token` when it is not one of ours, was spent before, its session has ended, or its user
+    /// or tenant is gone or not active; 403 `tenant_mismatch` when the request names another tenant than the token.
+    pub async fn refresh(&self, refresh_token: &SecretString, facts: &RequestFacts) -> Result<SignedIn> {
+        let spent = SecretToken::parse(Purpose::Refresh, refresh_token.expose_secret())
+            .ok_or_else(invalid_refresh_token)?;
+        let tenant = match spent.plane() {
+            Plane::Control => None,
+            Plane::Tenant(id) => {
+                let found = self.find_tenant(&id.into()).await?;
+                let tenant = found.ok_or_else(invalid_refresh_token)?;
+                tenant.require_active().map_err(|_| invalid_refresh_token())?;
+                Some(tenant)
+            }
+        };
+        let agrees = |key: &TenantKey| tenant.as_ref().is_some_and(|tenant| key.names(tenant));
+        if !facts.tenant_keys.iter().all(agrees) {
+            return Err(crate::tenant::mismatch());
+        }
+        let realm = Realm::new(tenant, Origin::anonymous(facts.request_id.clone()));
+
+        let environment = self.environment();
+        let successor = SecretToken::generate(Purpose::Refresh, realm.plane(), environment);
+        let mut unit = realm.begin(&**self.store()).await?;
+        let session = unit
+            .sessions()
+            .rotate(&spent.digest(), &successor.digest(), environment.now())
+            .await?
+            .ok_or_else(invalid_refresh_token)?;
+        let user = unit
+            .users()
+            .find(session.user_id)
+            .await?
+            .filter(|user| user.is_active);
+        let user = user.ok_or_else(invalid_refresh_token)?;
+        let signed_in = self.signed_in(&realm, user, session.id, successor)?;
+        unit.commit().await?;
+        Ok(signed_in)
+    }
+
+    /// Ends the caller's session; publishes `session.revoked`. Ending it again succeeds.
+    ///
+    /// Its refresh token is dead at once; its access token at once in this process and within a second in others.
+    pub async fn log_out(&self, caller: &Caller) -> Result<()> {
+        let mut unit = caller.realm.begin(&**self.store()).await?;
+        if unit
+            .sessions()
+            .revoke(caller.session_id, self.environment().now())
+            .await?
+        {
+            let event = SessionRevoked {
+                session_id: caller.session_id,
+                user_id: caller.user_id,
+            };
+            unit.publish(event).await?;
+        }
+        unit.commit().await?;
+        self.inner
+            .principals
+            .forget(caller.realm.plane(), caller.session_id);
+        Ok(())
+    }
+}
+
+fn invalid_refresh_token() -> Error {
+    let message = "the refresh token is not valid (any more): sign in again";
+    Error::new(ErrorKind::Unauthenticated, "invalid_refresh_token", message)
+}

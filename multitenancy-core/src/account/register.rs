@@ -1,0 +1,68 @@
+use secrecy::SecretString;
+
+use crate::{
+    error::Result,
+    id::UserId,
+    store::UnitOfWorkExt,
+    tenancy::{Realm, Tenancy},
+    user::{Email, ProfileUpdate, Role, User, UserCreated, email_taken},
+};
+
+/// Somebody who wants an account.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The address to sign in with.
+    pub email: Email,
+    /// The password to sign in with.
+    pub password: SecretString,
+    /// The whole name.
+    pub full_name: Option<String>,
+}
+
+impl Tenancy {
+    /// Registers a user on the platform or in a tenant, as the realm says, with the role `member`; publishes
+    /// `user.created`.
+    ///
+    /// 422 when a value is refused, 409 `email_taken`, 503 when too many passwords wait to be hashed.
+    pub async fn register(&self, realm: &Realm, registration: Registration) -> Result<User> {
+        let Registration {
+            email,
+            password,
+            full_name,
+        } = registration;
+        let environment = self.environment();
+        let now = environment.now();
+        let mut user = User::new(UserId::generate(environment), email, vec![Role::MEMBER], now);
+        ProfileUpdate {
+            full_name,
+            ..ProfileUpdate::default()
+        }
+        .apply(&mut user, now)?;
+        let names: Vec<&str> = realm
+            .tenant()
+            .into_iter()
+            .flat_map(|tenant| [tenant.name.as_str(), tenant.slug.as_str()])
+            .chain(user.profile.full_name.as_deref())
+            .collect();
+        self.inner.password_policy.check(&password, &user.email, &names)?;
+
+        // An address that is taken is refused before the work of hashing, and again by the store.
+        let mut unit = realm.read(&**self.store()).await?;
+        let taken = unit.users().find_by_email(&user.email).await?.is_some();
+        drop(unit);
+        if taken {
+            return Err(email_taken());
+        }
+        let hash = self.inner.hasher.hash(password).await?;
+
+        let mut unit = realm.begin(&**self.store()).await?;
+        unit.users().insert(&user, Some(&hash)).await?;
+        unit.publish(UserCreated {
+            user_id: user.id,
+            platform_user_id: None,
+        })
+        .await?;
+        unit.commit().await?;
+        Ok(user)
+    }
+}

@@ -1,0 +1,38 @@
+use super::SignedIn;
+use crate::{
+    actor::{Actor, Origin},
+    auth::Client,
+    error::Result,
+    tenancy::{Caller, Realm, Tenancy},
+    tenant::TenantKey,
+};
+
+impl Tenancy {
+    /// Lets a user of the platform enter a tenant they belong to, as their user there. The membership is read now,
+    /// not believed from a token (S67).
+    ///
+    /// 404 `tenant_not_found` alike for a tenant that is not there and for one they do not belong to; 403
+    /// `tenant_inactive`; 403 `wrong_scope` for a caller who is not of the platform.
+    pub async fn switch(&self, caller: &Caller, key: &TenantKey, client: Client) -> Result<SignedIn> {
+        let control = caller.control_context()?;
+        let tenant = self
+            .find_tenant(key)
+            .await?
+            .ok_or_else(crate::tenant::not_found)?;
+        let mut unit = self.store().read_control(control).await?;
+        let membership = unit.memberships().find(tenant.id, caller.user_id).await?;
+        drop(unit);
+        membership.ok_or_else(crate::tenant::not_found)?;
+        tenant.require_active()?;
+
+        let actor = Actor::PlatformUser { id: caller.user_id };
+        let request_id = control.origin().request_id.clone();
+        let realm = Realm::new(Some(tenant), Origin { actor, request_id });
+        let mut unit = realm.begin(&**self.store()).await?;
+        let user = unit.users().find_by_platform_user(caller.user_id).await?;
+        let user = user.ok_or_else(crate::tenant::not_found)?;
+        let signed_in = self.begin_session(&mut *unit, &realm, user, client).await?;
+        unit.commit().await?;
+        Ok(signed_in)
+    }
+}

@@ -1,0 +1,194 @@
+use std::{collections::HashMap, fmt};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    environment::Timestamp,
+    error::{Error, Result},
+};
+
+/// A key that signs access tokens, with the one algorithm it is good for (S52).
+#[derive(Clone)]
+pub struct SigningKey {
+    kid: String,
+    algorithm: Algorithm,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+}
+
+impl SigningKey {
+    /// The shortest secret, in bytes: HMAC-SHA-256 wants as many as its output has (RFC 7518, 3.2).
+    pub const MIN_SECRET_BYTES: usize = 32;
+
+    /// A key for HS256.
+    ///
+    /// A secret that is shorter than [32 bytes](Self::MIN_SECRET_BYTES), that repeats a few characters, or that
+    /// comes from documentation is an error that says so (S51).
+    pub fn hs256(secret: &SecretString) -> Result<Self> {
+        let text = secret.expose_secret();
+        if text.len() < Self::MIN_SECRET_BYTES {
+            return Err(Error::config(format!(
+                "the signing secret has {} bytes; give at least {} random ones, for example from \
+                 `openssl rand -base64 48`",
+                text.len(),
+                Self::MIN_SECRET_BYTES
+            )));
+        }
+        if is_sample(text) {
+            return Err(Error::config(
+                "the signing secret is a sample value; give random bytes, for example from `openssl rand -base64 48`",
+            ));
+        }
+        let mut hasher = Sha256::new();
+        hasher.update(b"multitenancy key id\0");
+        hasher.update(text.as_bytes());
+        let kid = hasher.finalize()[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Self {
+            kid,
+            algorithm: Algorithm::HS256,
+            encoding: EncodingKey::from_secret(text.as_bytes()),
+            decoding: DecodingKey::from_secret(text.as_bytes()),
+        })
+    }
+
+    /// The name tokens carry; derived from the key.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn encoding(&self) -> &EncodingKey {
+        &self.encoding
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Values that stand in documentation, tutorials and this project's own sample files, or look it.
+fn is_sample(secret: &str) -> bool {
+    const MARKS: [&str; 14] = [
+        "change-me",
+        "changeme",
+        "change_me",
+        "change-this",
+        "change this",
+        "changethis",
+        "example",
+        "sample",
+        "placeholder",
+        "your-",
+        "your_",
+        "yoursecret",
+        "supersecret",
+        "super-secret",
+    ];
+    const DISTINCT: usize = 10;
+    let lower = secret.to_lowercase();
+    let mut bytes: Vec<u8> = secret.bytes().collect();
+    bytes.sort_unstable();
+    bytes.dedup();
+    bytes.len() < DISTINCT || MARKS.iter().any(|mark| lower.contains(mark))
+}
+
+/// The keys of one issuer: one that signs, and retired ones whose tokens are still accepted until a stated
+/// instant. A `kid` is looked up here, in memory, and nowhere else (S53, S54).
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    current: SigningKey,
+    retired: HashMap<String, (SigningKey, Timestamp)>,
+}
+
+impl KeyRing {
+    /// A ring whose `current` key signs.
+    pub fn new(current: SigningKey) -> Self {
+        Self {
+            current,
+            retired: HashMap::new(),
+        }
+    }
+
+    /// Still accepts tokens signed with `key`, until `until`.
+    #[must_use]
+    pub fn with_retired(mut self, key: SigningKey, until: Timestamp) -> Self {
+        self.retired.insert(key.kid.clone(), (key, until));
+        self
+    }
+
+    /// The key that signs.
+    pub fn current(&self) -> &SigningKey {
+        &self.current
+    }
+
+    /// The key named `kid` and its algorithm, when tokens of it are accepted at `now`, with the instant at which
+    /// that ends.
+    pub(crate) fn find(&self, kid: &str, now: Timestamp) -> Option<VerifyingKey<'_>> {
+        if kid == self.current.kid {
+            return Some(VerifyingKey {
+                key: &self.current,
+                until: None,
+            });
+        }
+        let (key, until) = self.retired.get(kid)?;
+        (now < *until).then_some(VerifyingKey {
+            key,
+            until: Some(*until),
+        })
+    }
+}
+
+pub(crate) struct VerifyingKey<'a> {
+    key: &'a SigningKey,
+    pub until: Option<Timestamp>,
+}
+
+impl VerifyingKey<'_> {
+    pub fn algorithm(&self) -> Algorithm {
+        self.key.algorithm
+    }
+
+    pub fn decoding(&self) -> &DecodingKey {
+        &self.key.decoding
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S51: no short, sample or repeated secret makes a key.
+    #[test]
+    fn s51_weak_secrets_are_refused() {
+        let key = |secret: &str| SigningKey::hs256(&secret.into());
+        let samples = [
+            "",
+            "secret",
+            "0123456789012345678901234567890",
+            "change-me-change-me-change-me-change-me",
+            "your-256-bit-secret-your-256-bit-secret",
+            "my-super-secret-key-that-is-long-enough",
+            "example-secret-0123456789-abcdefgh",
+        ];
+        for secret in samples {
+            assert!(key(secret).is_err(), "{secret:?}");
+        }
+        assert!(key(&"a".repeat(64)).is_err());
+        assert!(key(&"abc123".repeat(10)).is_err());
+        let good = key("kX2v9QeT7mZr4LbN8wYc1HsJ5dFg3PaU").unwrap();
+        assert_eq!(good.kid().len(), 16);
+        assert!(!format!("{good:?}").contains("kX2v"));
+    }
+}

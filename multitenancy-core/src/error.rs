@@ -1,0 +1,220 @@
+//! The one error of every port and use case.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in a form that is safe to answer with.
+///
+/// `Display` is one line that may reach a client. `Debug` is the whole report, with context and causes: for
+/// logs only.
+pub struct Error(Box<Report>);
+
+struct Report {
+    kind: ErrorKind,
+    code: &'static str,
+    message: String,
+    fields: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    context: Vec<(&'static str, String)>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The class of an [`Error`]. Adapters map it to their protocol: HTTP statuses stand in brackets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request can not be read (400).
+    Malformed,
+    /// No valid credential (401).
+    Unauthenticated,
+    /// A valid credential that does not allow this (403).
+    Forbidden,
+    /// There is no such thing, or it belongs to somebody else (404).
+    NotFound,
+    /// It collides with what is there (409).
+    Conflict,
+    /// It can be read, but its values are refused; see [`Error::fields`] (422).
+    Invalid,
+    /// Too much at once; [`Error::retry_after`] says when to try again (503).
+    Overloaded,
+    /// Something this service depends on does not answer (503).
+    Unavailable,
+    /// The deployment is wired or configured wrongly: refuse to start (500).
+    Config,
+    /// A surprise (500).
+    Internal,
+}
+
+impl ErrorKind {
+    /// The code used where an error has no more specific one.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed_request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Invalid => "validation_failed",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::Config => "misconfigured",
+            Self::Internal => "internal_error",
+        }
+    }
+}
+
+/// One refused value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// The field's name as the caller wrote it.
+    pub field: String,
+    /// A stable code, for programs.
+    pub code: &'static str,
+    /// A sentence, for people.
+    pub message: String,
+}
+
+impl Error {
+    /// An error of `kind`, with a stable `code` and a message that may reach a client.
+    pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
+        Self(Box::new(Report {
+            kind,
+            code,
+            message: message.into(),
+            fields: Vec::new(),
+            retry_after: None,
+            context: Vec::new(),
+            source: None,
+        }))
+    }
+
+    /// A surprise, caused by `source`. The client learns nothing of it.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let kind = ErrorKind::Internal;
+        Self::new(kind, kind.code(), "something went wrong on our side").with_source(source)
+    }
+
+    /// A deployment that must not start; `message` says what to change.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, ErrorKind::Config.code(), message)
+    }
+
+    /// Refused values.
+    pub fn invalid(fields: Vec<FieldError>) -> Self {
+        let kind = ErrorKind::Invalid;
+        let mut error = Self::new(kind, kind.code(), "some values were refused");
+        error.0.fields = fields;
+        error
+    }
+
+    /// One refused value.
+    pub fn invalid_field(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+        Self::invalid(vec![FieldError {
+            field: field.into(),
+            code,
+            message: message.into(),
+        }])
+    }
+
+    /// Too much at once; try again after `retry_after`.
+    pub fn overloaded(message: impl Into<String>, retry_after: Duration) -> Self {
+        let kind = ErrorKind::Overloaded;
+        let mut error = Self::new(kind, kind.code(), message);
+        error.0.retry_after = Some(retry_after);
+        error
+    }
+
+    /// Adds a fact for the report. Never shown to a client.
+    #[must_use]
+    pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
+        self.0.context.push((key, value.to_string()));
+        self
+    }
+
+    /// Adds the cause. Never shown to a client.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The class of this error.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The stable code, such as `tenant_not_found`.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The refused values, when the kind is [`ErrorKind::Invalid`].
+    pub fn fields(&self) -> &[FieldError] {
+        &self.0.fields
+    }
+
+    /// How long to wait before trying again, where waiting helps.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the same call may succeed later without any change.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Overloaded | ErrorKind::Unavailable)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        for (index, field) in self.0.fields.iter().enumerate() {
+            write!(
+                f,
+                "{} {}: {}",
+                if index == 0 { ":" } else { ";" },
+                field.field,
+                field.message
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?}): {self}", self.0.code, self.0.kind)?;
+        for (key, value) in &self.0.context {
+            write!(f, ", {key}={value:?}")?;
+        }
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, "; caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_safe_and_debug_is_the_report() {
+        let error = Error::internal("UNIQUE constraint failed: users.email").with_context("tenant", "acme");
+        assert_eq!(error.to_string(), "something went wrong on our side");
+        assert_eq!(
+            format!("{error:?}"),
+            "internal_error (Internal): something went wrong on our side, tenant=\"acme\"; \
+             caused by: UNIQUE constraint failed: users.email"
+        );
+    }
+}

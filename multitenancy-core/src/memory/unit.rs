@@ -1,0 +1,205 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::OwnedMutexGuard;
+
+use super::{Control, plane::PlaneData};
+use crate::{
+    actor::Origin,
+    auth::SessionRepository,
+    environment::Environment,
+    error::{Error, Result},
+    event::{ConsumedEvents, Outbox},
+    id::{Plane, TenantId},
+    store::{ControlTransaction, Signals, TenantTransaction, UnitOfWork},
+    tenant::{MembershipRepository, TenantContext, TenantRepository},
+    user::UserRepository,
+};
+
+/// One plane's committed data, and the turn of those who write it.
+pub(super) struct Shared<D> {
+    data: Arc<Mutex<D>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<D> Shared<D> {
+    pub async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
+    }
+}
+
+impl<D> Clone for Shared<D> {
+    fn clone(&self) -> Self {
+        Self {
+            data: self.data.clone(),
+            turn: self.turn.clone(),
+        }
+    }
+}
+
+impl<D: Default> Default for Shared<D> {
+    fn default() -> Self {
+        Self {
+            data: Arc::default(),
+            turn: Arc::default(),
+        }
+    }
+}
+
+/// A unit of work: a copy of the plane, put back on commit.
+pub(super) struct MemoryUnit<D> {
+    shared: Shared<D>,
+    pub(super) working: D,
+    turn: Option<OwnedMutexGuard<()>>,
+    plane: Plane,
+    origin: Origin,
+    context: Option<TenantContext>,
+    environment: Environment,
+    signals: Arc<Signals>,
+    pub(super) changed_tenants: Vec<TenantId>,
+}
+
+impl<D: Clone> MemoryUnit<D> {
+    pub fn read(
+        shared: &Shared<D>,
+        plane: Plane,
+        origin: Origin,
+        environment: &Environment,
+        signals: &Arc<Signals>,
+    ) -> Self {
+        let working = shared.data.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            shared: shared.clone(),
+            working,
+            turn: None,
+            plane,
+            origin,
+            context: None,
+            environment: environment.clone(),
+            signals: signals.clone(),
+            changed_tenants: Vec::new(),
+        }
+    }
+
+    pub fn with_turn(self, turn: OwnedMutexGuard<()>) -> Self {
+        Self {
+            turn: Some(turn),
+            ..self
+        }
+    }
+}
+
+impl<D> MemoryUnit<D> {
+    pub(super) fn with_context(self, context: TenantContext) -> Self {
+        Self {
+            context: Some(context),
+            ..self
+        }
+    }
+
+    /// Refuses to write in a unit that only reads.
+    pub(super) fn writable(&mut self) -> Result<&mut D> {
+        if self.turn.is_none() {
+            return Err(Error::internal("a read-only unit of work can not write"));
+        }
+        Ok(&mut self.working)
+    }
+}
+
+/// Where a unit's plane is in its data.
+pub(super) trait HasPlane: Clone + Send + 'static {
+    fn plane(&self) -> &PlaneData;
+    fn plane_mut(&mut self) -> &mut PlaneData;
+}
+
+impl HasPlane for PlaneData {
+    fn plane(&self) -> &PlaneData {
+        self
+    }
+
+    fn plane_mut(&mut self) -> &mut PlaneData {
+        self
+    }
+}
+
+impl HasPlane for Control {
+    fn plane(&self) -> &PlaneData {
+        &self.plane
+    }
+
+    fn plane_mut(&mut self) -> &mut PlaneData {
+        &mut self.plane
+    }
+}
+
+#[async_trait]
+impl<D: HasPlane> UnitOfWork for MemoryUnit<D> {
+    fn plane(&self) -> Plane {
+        self.plane
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    fn users(&mut self) -> &mut dyn UserRepository {
+        self
+    }
+
+    fn sessions(&mut self) -> &mut dyn SessionRepository {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        self
+    }
+
+    fn consumed(&mut self) -> &mut dyn ConsumedEvents {
+        self
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        if self.turn.is_none() {
+            return Ok(());
+        }
+        let grew = {
+            let mut data = self.shared.data.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = data.plane().last_sequence;
+            *data = self.working;
+            data.plane().last_sequence > before
+        };
+        if grew {
+            self.signals.outbox_grew(self.plane);
+        }
+        for id in self.changed_tenants {
+            self.signals.tenant_changed(id);
+        }
+        Ok(())
+    }
+}
+
+impl ControlTransaction for MemoryUnit<Control> {
+    fn tenants(&mut self) -> &mut dyn TenantRepository {
+        self
+    }
+
+    fn memberships(&mut self) -> &mut dyn MembershipRepository {
+        self
+    }
+}
+
+impl TenantTransaction for MemoryUnit<PlaneData> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the store gives every unit inside a tenant its context"
+    )]
+    fn context(&self) -> &TenantContext {
+        self.context
+            .as_ref()
+            .expect("a unit inside a tenant has a context")
+    }
+}

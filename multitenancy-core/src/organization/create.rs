@@ -1,0 +1,95 @@
+use tracing::Instrument;
+
+use super::provision;
+use crate::{
+    error::{Error, Result},
+    id::{TenantId, UserId},
+    store::Store,
+    tenancy::{Caller, Tenancy},
+    tenant::{
+        ControlContext, Isolation, Membership, Plan, Slug, Tenant, TenantName, TenantSettings, TenantStatus,
+    },
+};
+
+/// An organization that somebody wants.
+#[derive(Debug, Clone)]
+pub struct NewOrganization {
+    /// What people call it.
+    pub name: TenantName,
+    /// Its name in addresses; derived from the name when absent.
+    pub slug: Option<Slug>,
+    /// How its data is kept apart; the store's default when absent.
+    pub isolation: Option<Isolation>,
+}
+
+impl Tenancy {
+    /// Creates an organization that the caller, a user of the platform, owns: registry row, storage, tenant
+    /// migrations, owner, active, `tenant.created`.
+    ///
+    /// It goes on when the caller goes away, and is completely there or not at all: what a failure has left is undone
+    /// at once, what a crash has left is finished at the next start (S116).
+    ///
+    /// 409 `slug_taken`, 422 `slug_required` when none can be made from the name, 403 `wrong_scope`.
+    pub async fn create_organization(&self, caller: &Caller, new: NewOrganization) -> Result<Tenant> {
+        let control = caller.control_context()?.clone();
+        let tenant = self.new_tenant(caller.user_id(), new)?;
+        let store = self.store().clone();
+        let creation = async move {
+            register(&*store, &control, &tenant).await?;
+            provision::finish_or_undo(&*store, &tenant).await
+        };
+        tokio::spawn(creation.in_current_span())
+            .await
+            .map_err(Error::internal)?
+    }
+
+    fn new_tenant(&self, owner_id: UserId, new: NewOrganization) -> Result<Tenant> {
+        let slug = match new.slug {
+            Some(slug) => slug,
+            None => Slug::derive(&new.name)?,
+        };
+        let known = self.store().isolations();
+        let isolation = match new.isolation {
+            Some(isolation) if known.contains(&isolation) => isolation,
+            Some(_) => {
+                let names: Vec<_> = known.iter().map(|isolation| isolation.as_str()).collect();
+                let message = format!("must be one of: {}", names.join(", "));
+                return Err(Error::invalid_field(
+                    "isolation",
+                    "isolation_unsupported",
+                    message,
+                ));
+            }
+            None => *known
+                .first()
+                .ok_or_else(|| Error::config("the store has no isolation"))?,
+        };
+        let environment = self.environment();
+        let now = environment.now();
+        Ok(Tenant {
+            id: TenantId::generate(environment),
+            name: new.name,
+            slug,
+            domain: None,
+            plan: Plan::default(),
+            status: TenantStatus::Provisioning,
+            isolation,
+            owner_id,
+            settings: TenantSettings::default(),
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+async fn register(store: &dyn Store, context: &ControlContext, tenant: &Tenant) -> Result<()> {
+    let mut unit = store.control(context).await?;
+    unit.tenants().insert(tenant).await?;
+    let membership = Membership {
+        tenant_id: tenant.id,
+        user_id: tenant.owner_id,
+        created_at: tenant.created_at,
+    };
+    unit.memberships().insert(&membership).await?;
+    unit.commit().await
+}

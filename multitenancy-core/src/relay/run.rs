@@ -1,0 +1,132 @@
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::Instant};
+
+use super::Relay;
+use crate::{
+    environment::Timestamp,
+    error::Result,
+    id::{Plane, TenantId},
+    page::PageRequest,
+    tenant::{ControlContext, TenantStatus},
+};
+
+/// How long to wait after a fault of the store.
+const FAULT_DELAY: Duration = Duration::from_secs(5);
+
+/// Which planes are being worked on, and when to look at which again.
+#[derive(Default)]
+struct Schedule {
+    busy: HashSet<Plane>,
+    /// Signalled while busy: looked at once more at the end.
+    again: HashSet<Plane>,
+    due: BTreeMap<Plane, Timestamp>,
+}
+
+impl Relay {
+    /// Relays events until dropped: those that a signal tells of at once, those that failed when their time has come,
+    /// and all outboxes at the start and at every [`sweep`](super::RelayConfig::sweep).
+    pub async fn run(&self) {
+        let mut running: JoinSet<(Plane, Option<Timestamp>)> = JoinSet::new();
+        let mut schedule = Schedule::default();
+        let mut next_sweep = Instant::now();
+        loop {
+            let full = running.len() >= self.config.planes;
+            tokio::select! {
+                plane = self.store.signals().next_outbox(), if !full => {
+                    if schedule.busy.insert(plane) {
+                        let relay = self.clone();
+                        running.spawn(async move { relay.drain_reporting(plane).await });
+                    } else {
+                        schedule.again.insert(plane);
+                    }
+                }
+                Some(finished) = running.join_next() => match finished {
+                    Ok((plane, next_due)) => {
+                        schedule.busy.remove(&plane);
+                        match next_due {
+                            Some(at) => drop(schedule.due.insert(plane, at)),
+                            None => drop(schedule.due.remove(&plane)),
+                        }
+                        if schedule.again.remove(&plane) {
+                            self.store.signals().outbox_grew(plane);
+                        }
+                    }
+                    Err(panic) => {
+                        tracing::error!(%panic, "the relay panicked");
+                        schedule.busy.clear();
+                        next_sweep = Instant::now() + FAULT_DELAY;
+                    }
+                },
+                () = tokio::time::sleep_until(next_sweep) => {
+                    next_sweep = Instant::now() + self.sweep_reporting().await;
+                }
+                () = self.until_due(&schedule) => {
+                    let now = self.store.environment().now();
+                    let due: Vec<_> =
+                        schedule.due.iter().filter(|(_, at)| **at <= now).map(|(plane, _)| *plane).collect();
+                    for plane in due {
+                        schedule.due.remove(&plane);
+                        self.store.signals().outbox_grew(plane);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Signals every plane whose events may be delivered, so that each is looked at.
+    pub async fn sweep(&self) -> Result<()> {
+        let signals = self.store.signals();
+        signals.outbox_grew(Plane::Control);
+        let mut page = PageRequest::<TenantId>::first(PageRequest::<TenantId>::MAX_SIZE);
+        loop {
+            let mut unit = self
+                .store
+                .read_control(&ControlContext::system("event relay"))
+                .await?;
+            let found = unit.tenants().list(Some(TenantStatus::Active), &page).await?;
+            drop(unit);
+            for tenant in found.items {
+                signals.outbox_grew(Plane::Tenant(tenant.id));
+            }
+            match found.next {
+                Some(key) => page = page.after(key),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn drain_reporting(&self, plane: Plane) -> (Plane, Option<Timestamp>) {
+        match self.drain(plane).await {
+            Ok(drained) => (plane, drained.next_due),
+            Err(error) => {
+                tracing::error!(%plane, error = ?error, "an outbox could not be drained");
+                (plane, Some(self.store.environment().now() + FAULT_DELAY))
+            }
+        }
+    }
+
+    async fn sweep_reporting(&self) -> Duration {
+        match self.sweep().await {
+            Ok(()) => self.config.sweep,
+            Err(error) => {
+                tracing::error!(error = ?error, "the outboxes could not be looked through");
+                FAULT_DELAY
+            }
+        }
+    }
+
+    async fn until_due(&self, schedule: &Schedule) {
+        let Some(earliest) = schedule.due.values().min() else {
+            return std::future::pending().await;
+        };
+        let wait = (*earliest - self.store.environment().now())
+            .to_std()
+            .unwrap_or_default();
+        // At least a moment, so that clocks that disagree cost no processor.
+        tokio::time::sleep(wait.max(Duration::from_millis(10))).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! What a storage adapter implements: units of work on the two planes, and the storage of tenants itself.
+//!
+//! # How to write an adapter
+//! 1. Implement the repositories on your transaction type: [`UserRepository`], [`SessionRepository`], [`Outbox`] and
+//!    [`ConsumedEvents`] for both planes, [`TenantRepository`] and [`MembershipRepository`] for the control plane.
+//!    No method takes a tenant id to choose rows by: the transaction knows its plane.
+//! 2. Implement [`UnitOfWork`] on it, and [`ControlTransaction`] or [`TenantTransaction`].
+//! 3. Implement [`Store`], and tell its [`Signals`] what a commit has changed.
+//! 4. Run the suite of `multitenancy-testkit` against it. Every numbered clause in these traits is a case there.
+
+mod signals;
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+pub use self::signals::Signals;
+use crate::{
+    actor::Origin,
+    auth::SessionRepository,
+    environment::Environment,
+    error::Result,
+    event::{ConsumedEvents, Envelope, Event, Outbox},
+    id::{EventId, Plane},
+    tenant::{ControlContext, Isolation, MembershipRepository, Tenant, TenantContext, TenantRepository},
+    user::UserRepository,
+};
+
+/// Keeps everything: the registry, and each tenant's data apart from the others'.
+///
+/// Units that [`begin`](Self::begin) and [`control`](Self::control) open may write; those that
+/// [`read`](Self::read) and [`read_control`](Self::read_control) open see one snapshot and refuse to write.
+///
+/// # Behavior
+/// 1. A unit sees its own plane and nothing else.
+/// 2. Dropping a unit, or a call on it, at any point leaves nothing behind: no change, no open transaction, no
+///    tenant for the next one to inherit (S28).
+/// 3. Units on one plane that write take turns or fail retryably; they never deadlock for good.
+/// 4. When no connection comes free in time, opening fails with
+///    [`Overloaded`](crate::ErrorKind::Overloaded).
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Opens a unit of work on the control plane.
+    async fn control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>>;
+
+    /// Opens a read-only unit on the control plane.
+    async fn read_control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>>;
+
+    /// Opens a unit of work inside the context's tenant.
+    async fn begin(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>>;
+
+    /// Opens a read-only unit inside the context's tenant.
+    async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>>;
+
+    /// Brings the control plane and every tenant to the newest schema.
+    ///
+    /// 1. Doing it again changes nothing.
+    /// 2. One tenant's failure does not keep the others from it, and is reported at the end.
+    async fn migrate(&self) -> Result<()>;
+
+    /// Makes the tenant's storage, with the newest schema.
+    ///
+    /// 1. Doing it again, also after a crash in its midst, completes it and changes nothing that is there.
+    /// 2. An [`Isolation`] that is not among [`isolations`](Self::isolations) is refused.
+    async fn provision(&self, tenant: &Tenant) -> Result<()>;
+
+    /// Removes the tenant's storage and all that is in it.
+    ///
+    /// 1. Removing what is not there succeeds.
+    async fn deprovision(&self, tenant: &Tenant) -> Result<()>;
+
+    /// Fails when the store can not be used now.
+    async fn ping(&self) -> Result<()>;
+
+    /// The ways of keeping tenants apart that this store has, the default one first. Never empty.
+    fn isolations(&self) -> &[Isolation];
+
+    /// Tells what commits have changed.
+    fn signals(&self) -> &Signals;
+
+    /// The time and randomness of this store.
+    fn environment(&self) -> &Environment;
+
+    /// A random secret that an embedded store keeps beside its data, made at the first call for this `name`.
+    ///
+    /// 1. `None` when the store is not embedded: several processes may share it, and must be given their secrets.
+    /// 2. The same at every call, also after a restart.
+    fn local_secret(&self, name: &str) -> Result<Option<SecretString>>;
+}
+
+/// A transaction on one plane. Nothing happens until [`commit`](Self::commit); dropping it takes everything back.
+#[async_trait]
+pub trait UnitOfWork: Send {
+    /// The plane it is on.
+    fn plane(&self) -> Plane;
+
+    /// Who works, and in the course of which request.
+    fn origin(&self) -> &Origin;
+
+    /// The time and randomness of the store.
+    fn environment(&self) -> &Environment;
+
+    /// The plane's users.
+    fn users(&mut self) -> &mut dyn UserRepository;
+
+    /// The plane's sessions.
+    fn sessions(&mut self) -> &mut dyn SessionRepository;
+
+    /// The plane's undelivered events.
+    fn outbox(&mut self) -> &mut dyn Outbox;
+
+    /// Which events have been dealt with.
+    fn consumed(&mut self) -> &mut dyn ConsumedEvents;
+
+    /// Makes everything done in this unit last.
+    ///
+    /// 1. After `Ok` it survives a crash of this process.
+    /// 2. After an error it is unknown whether it happened, unless the error is a
+    ///    [`Conflict`](crate::ErrorKind::Conflict) or retryable: then it did not.
+    async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// A unit of work on the control plane.
+pub trait ControlTransaction: UnitOfWork {
+    /// The registry of tenants.
+    fn tenants(&mut self) -> &mut dyn TenantRepository;
+
+    /// Which platform users belong to which tenants.
+    fn memberships(&mut self) -> &mut dyn MembershipRepository;
+}
+
+/// A unit of work inside one tenant.
+pub trait TenantTransaction: UnitOfWork {
+    /// Whom the work belongs to.
+    fn context(&self) -> &TenantContext;
+}
+
+/// What every unit of work can do besides.
+pub trait UnitOfWorkExt: UnitOfWork {
+    /// Publishes an event with this unit: it is delivered after the commit, at least once, and only then.
+    fn publish<E: Event>(&mut self, event: E) -> impl Future<Output = Result<EventId>> + Send {
+        async move {
+            let envelope = Envelope::seal(&event, self.plane(), self.origin(), self.environment())?;
+            self.outbox().append(&envelope).await?;
+            Ok(envelope.event_id)
+        }
+    }
+}
+
+impl<T: UnitOfWork + ?Sized> UnitOfWorkExt for T {}

@@ -1,0 +1,296 @@
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use serde::Serialize;
+
+use super::{Slug, Tenant};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    id::TenantId,
+};
+
+/// One way to name a tenant from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TenantKey {
+    /// By id.
+    Id(TenantId),
+    /// By slug.
+    Slug(Slug),
+    /// By its own domain.
+    Domain(Domain),
+}
+
+impl TenantKey {
+    /// Whether this names `tenant`. Decided from the tenant at hand, so a request for one tenant never learns
+    /// whether another exists.
+    pub fn names(&self, tenant: &Tenant) -> bool {
+        match self {
+            Self::Id(id) => *id == tenant.id,
+            Self::Slug(slug) => *slug == tenant.slug,
+            Self::Domain(domain) => Some(domain) == tenant.domain.as_ref(),
+        }
+    }
+}
+
+/// Reads an id or a slug, as `X-Tenant-Id` carries it. Anything else is 400 `tenant_malformed`.
+impl FromStr for TenantKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        text.parse().map(Self::Slug).map_err(|_| malformed())
+    }
+}
+
+impl From<TenantId> for TenantKey {
+    fn from(id: TenantId) -> Self {
+        Self::Id(id)
+    }
+}
+
+/// A host name in its one form: ASCII lower case (UTS #46), at least two labels, no port, no trailing dot, no
+/// address.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Domain(String);
+
+impl Domain {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Domain {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let refuse = || Error::invalid_field("domain", "domain_invalid", "must be a host name");
+        let ascii = idna::domain_to_ascii_strict(text).map_err(|_| refuse())?;
+        let labels_fit = ascii.split('.').all(|label| (1..=63).contains(&label.len()));
+        let numeric_end = ascii
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+        if !ascii.contains('.') || ascii.len() > 253 || !labels_fit || numeric_end {
+            return Err(refuse());
+        }
+        Ok(Self(ascii))
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How the parts of a request name a tenant. Each part is optional; all that are present must agree. There is no
+/// default tenant (S3).
+#[derive(Debug, Clone, Default)]
+pub struct Resolution {
+    /// The domain under which tenants have a host each, as `acme.example.com` under `example.com`. `None`: the
+    /// host says nothing.
+    pub base_domain: Option<Domain>,
+}
+
+impl Resolution {
+    /// The tenant named by the host a request was sent to; `None` when the host is the base domain itself or an
+    /// address, or when no base domain is configured.
+    ///
+    /// Exactly one label before the base domain is a slug; any other host is a tenant's own domain, matched
+    /// exactly. What is neither is 400 `tenant_malformed`, never ignored (E1).
+    pub fn host_key(&self, host: &str) -> Result<Option<TenantKey>> {
+        let Some(base) = &self.base_domain else {
+            return Ok(None);
+        };
+        let name = without_port(host).ok_or_else(malformed)?;
+        if name.parse::<IpAddr>().is_ok() || name.starts_with('[') || name.eq_ignore_ascii_case("localhost") {
+            return Ok(None);
+        }
+        let domain: Domain = name.parse().map_err(|_| malformed())?;
+        if domain == *base {
+            return Ok(None);
+        }
+        let Some(rest) = domain.as_str().strip_suffix(base.as_str()) else {
+            return Ok(Some(TenantKey::Domain(domain)));
+        };
+        match rest.strip_suffix('.') {
+            Some(label) => Ok(Some(TenantKey::Slug(label.parse().map_err(|_| malformed())?))),
+            // Such as `evil-example.com`: it only ends alike, so it is somebody's own domain or nobody's.
+            None => Ok(Some(TenantKey::Domain(domain))),
+        }
+    }
+}
+
+/// Strips a decimal port. `None` for user information and malformed ports.
+fn without_port(host: &str) -> Option<&str> {
+    if host.contains('@') {
+        return None;
+    }
+    if let Some(rest) = host.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        let port_fits = port.is_empty()
+            || port
+                .strip_prefix(':')
+                .is_some_and(|port| port.parse::<u16>().is_ok());
+        return (port_fits && address.parse::<IpAddr>().is_ok()).then_some(host);
+    }
+    match host.split_once(':') {
+        None => Some(host),
+        Some((name, port)) => port.parse::<u16>().is_ok().then_some(name),
+    }
+}
+
+pub(crate) fn malformed() -> Error {
+    Error::new(
+        ErrorKind::Malformed,
+        "tenant_malformed",
+        "this does not name an organization",
+    )
+}
+
+pub(crate) fn required() -> Error {
+    Error::new(
+        ErrorKind::Malformed,
+        "tenant_required",
+        "name the organization, for example in X-Tenant-Id",
+    )
+}
+
+pub(crate) fn not_found() -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "tenant_not_found",
+        "there is no such organization",
+    )
+}
+
+pub(crate) fn mismatch() -> Error {
+    Error::new(
+        ErrorKind::Forbidden,
+        "tenant_mismatch",
+        "the parts of the request name different organizations",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E1, S3: sixty hosts, and what each of them names.
+    #[test]
+    fn e1_suffix_tricks_do_not_resolve() {
+        let resolution = Resolution {
+            base_domain: Some("example.com".parse().unwrap()),
+        };
+        let names = |host: &str| match resolution.host_key(host) {
+            Ok(None) => "-".to_owned(),
+            Ok(Some(TenantKey::Slug(slug))) => format!("slug {slug}"),
+            Ok(Some(TenantKey::Domain(domain))) => format!("domain {domain}"),
+            Ok(Some(TenantKey::Id(_))) => "id".to_owned(),
+            Err(error) => error.code().to_owned(),
+        };
+        let malformed = "tenant_malformed";
+        let long = format!("{}.example.com", "a".repeat(64));
+        let table = [
+            ("example.com", "-"),
+            ("EXAMPLE.COM", "-"),
+            ("example.com:443", "-"),
+            ("localhost", "-"),
+            ("localhost:8080", "-"),
+            ("LOCALHOST", "-"),
+            ("127.0.0.1", "-"),
+            ("127.0.0.1:8080", "-"),
+            ("[::1]", "-"),
+            ("[::1]:8080", "-"),
+            ("[2001:db8::1]", "-"),
+            ("acme.example.com", "slug acme"),
+            ("ACME.Example.Com", "slug acme"),
+            ("acme.example.com:8080", "slug acme"),
+            ("acme-corp.example.com", "slug acme-corp"),
+            ("123.example.com", "slug 123"),
+            ("evil-example.com", "domain evil-example.com"),
+            ("evilexample.com", "domain evilexample.com"),
+            ("example.com.evil.com", "domain example.com.evil.com"),
+            ("acme.example.com.evil.com", "domain acme.example.com.evil.com"),
+            ("acme.example.org", "domain acme.example.org"),
+            ("crm.acme.io", "domain crm.acme.io"),
+            ("crm.acme.io:443", "domain crm.acme.io"),
+            ("bücher.example", "domain xn--bcher-kva.example"),
+            ("a.b.example.com", malformed),
+            ("www.acme.example.com", malformed),
+            ("www.example.com", malformed),
+            ("api.example.com", malformed),
+            ("admin.example.com", malformed),
+            ("ab.example.com", malformed),
+            ("-ab.example.com", malformed),
+            ("ab-.example.com", malformed),
+            ("xn--abc.example.com", malformed),
+            ("xn--80ak6aa92e.example.com", malformed),
+            ("аcme.example.com", malformed),
+            ("acme_1.example.com", malformed),
+            (long.as_str(), malformed),
+            ("acme.example.com.", malformed),
+            ("example.com.", malformed),
+            (".example.com", malformed),
+            ("..example.com", malformed),
+            ("acme..example.com", malformed),
+            ("acme.example.com:", malformed),
+            ("acme.example.com:99999", malformed),
+            ("acme.example.com:80:80", malformed),
+            ("acme.example.com:-1", malformed),
+            ("acme@example.com", malformed),
+            ("user:pass@acme.example.com", malformed),
+            ("acme.example.com@evil.com", malformed),
+            ("acme.example.com/evil", malformed),
+            ("acme.example.com?x", malformed),
+            ("acme.example.com#x", malformed),
+            ("acme.example.com evil.com", malformed),
+            ("acme.example.com,evil.com", malformed),
+            ("acme.example.com\\evil", malformed),
+            ("acme%2eexample.com", malformed),
+            ("acme\0.example.com", malformed),
+            ("", malformed),
+            (" ", malformed),
+            ("com", malformed),
+            ("[::1", malformed),
+            ("[::1]x", malformed),
+            ("[zz]", malformed),
+            ("999.999.999.999", malformed),
+            ("0x7f.1", malformed),
+        ];
+        assert!(table.len() >= 60);
+        for (host, expected) in table {
+            assert_eq!(names(host), expected, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_base_domain_the_host_says_nothing() {
+        assert_eq!(Resolution::default().host_key("acme.example.com").unwrap(), None);
+    }
+
+    /// S1: the header carries an id or a slug, and nothing else.
+    #[test]
+    fn a_key_is_an_id_or_a_slug() {
+        assert!(matches!("acme".parse(), Ok(TenantKey::Slug(_))));
+        assert!(matches!(
+            "0190b6a4-7c5e-7d3c-8c6a-5e8f5b3f2a11".parse(),
+            Ok(TenantKey::Id(_))
+        ));
+        for wrong in [
+            "",
+            "*",
+            "acme,other",
+            "ACME",
+            "acme.example.com",
+            "' OR 1=1",
+            "../x",
+        ] {
+            let refused: Result<TenantKey> = wrong.parse();
+            assert_eq!(refused.unwrap_err().code(), "tenant_malformed", "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The repository's chores: `cargo xtask ci` is what CI runs, `cargo xtask test` is its last and longest gate.
+
+mod arrows;
+mod gates;
+mod links;
+mod process;
+mod rules;
+mod suite;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, builder::PossibleValuesParser};
+
+use crate::{gates::GATES, process::Failure, workspace::Workspace};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The repository's chores"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every test: unit, integration, documentation
+    Test {
+        /// Arguments for the test runner; when given, documentation tests are left out
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Run every gate, cheapest first, and stop at the first that fails
+    Ci {
+        /// Run this gate alone
+        #[arg(long, value_name = "GATE", value_parser = PossibleValuesParser::new(GATES.map(|gate| gate.name)))]
+        only: Option<String>,
+        /// List the gates and leave
+        #[arg(long, conflicts_with = "only")]
+        list: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\n{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Test { args } => suite::run(&Workspace::load()?, &args),
+        Command::Ci { list: true, .. } => {
+            gates::list();
+            Ok(())
+        }
+        Command::Ci { only, .. } => gates::run(&Workspace::load()?, only.as_deref()),
+    }
+}
