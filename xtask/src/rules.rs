@@ -89,11 +89,15 @@ pub fn violations(file: &SourceFile) -> Vec<String> {
 /// connection's next borrower.
 fn session_settings(file: &SourceFile) -> Vec<String> {
     let calls = file.text.match_indices(concat!("set_", "config("));
-    let faults = calls.filter(|(at, call)| arguments(&file.text[at + call.len()..]).contains("false"));
-    let line = |at: usize| file.text[..at].lines().count().max(1);
-    faults
-        .map(|(at, _)| format!("{}:{}: set_config for the session: say true", file.path, line(at)))
-        .collect()
+    let faults = calls.filter_map(|(at, call)| {
+        let (before, arguments) = (&file.text[..at], arguments(&file.text[at + call.len()..]));
+        let line = before.rsplit('\n').next().unwrap_or_default().trim_start();
+        let comment = line.starts_with("//") || line.starts_with("--");
+        let number = before.matches('\n').count() + 1;
+        (arguments.contains("false") && !comment)
+            .then(|| format!("{}:{number}: set_config for the session: say true", file.path))
+    });
+    faults.collect()
 }
 
 /// What stands before the parenthesis that closes the call.

@@ -1,6 +1,6 @@
 //! Every test of the workspace: what the tests need is set up here, then they run.
 
-use std::{env, process::Command};
+use std::process::Command;
 
 use crate::{
     process::{self, Failure},
@@ -36,10 +36,5 @@ fn runner(workspace: &Workspace) -> Command {
         println!("cargo-nextest is not installed: plain `cargo test` runs the tests");
         return process::cargo(workspace.root(), ["test", "--no-fail-fast"]);
     }
-    let profile = if env::var_os("CI").is_some() {
-        "ci"
-    } else {
-        "default"
-    };
-    process::cargo(workspace.root(), ["nextest", "run", "--profile", profile])
+    process::cargo(workspace.root(), ["nextest", "run"])
 }

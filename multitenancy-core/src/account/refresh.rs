@@ -5,7 +5,7 @@ use crate::{
     actor::Origin,
     auth::SessionRevoked,
     error::{Error, ErrorKind, Result},
-    id::Plane,
+    id::{Plane, SessionId, UserId},
     secret::{Purpose, SecretToken},
     store::UnitOfWorkExt,
     tenancy::{Caller, Realm, RequestFacts, Tenancy},
@@ -59,22 +59,30 @@ impl Tenancy {
     ///
     /// Its refresh token is dead at once; its access token at once in this process and within a second in others.
     pub async fn log_out(&self, caller: &Caller) -> Result<()> {
-        let mut unit = caller.realm.begin(&**self.store()).await?;
+        self.end_session(&caller.realm, caller.user_id, caller.session_id)
+            .await
+    }
+
+    /// Ends the session of an access token: [`log_out`](Self::log_out) for a session that may have ended before, or
+    /// whose user is not active any more.
+    ///
+    /// 401 `invalid_token` when the token is not good; 403 as [`authenticate`](Self::authenticate).
+    pub async fn log_out_token(&self, access_token: &str, facts: &RequestFacts) -> Result<()> {
+        let (claims, realm) = self.token_realm(access_token, facts).await?;
+        self.end_session(&realm, claims.sub, claims.sid).await
+    }
+
+    async fn end_session(&self, realm: &Realm, user_id: UserId, session_id: SessionId) -> Result<()> {
+        let mut unit = realm.begin(&**self.store()).await?;
         if unit
             .sessions()
-            .revoke(caller.session_id, self.environment().now())
+            .revoke(session_id, self.environment().now())
             .await?
         {
-            let event = SessionRevoked {
-                session_id: caller.session_id,
-                user_id: caller.user_id,
-            };
-            unit.publish(event).await?;
+            unit.publish(SessionRevoked { session_id, user_id }).await?;
         }
         unit.commit().await?;
-        self.inner
-            .principals
-            .forget(caller.realm.plane(), caller.session_id);
+        self.inner.principals.forget(realm.plane(), session_id);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::{Caller, Realm, Tenancy};
 use crate::{
     actor::{Actor, Origin, RequestId},
+    auth::Claims,
     error::Result,
     id::Plane,
     tenant::{Tenant, TenantContext, TenantKey},
@@ -25,6 +26,26 @@ impl Tenancy {
     /// when the token is not good, its session has ended or its user is not active; 403 `tenant_inactive` when the
     /// tenant is not.
     pub async fn authenticate(&self, access_token: &str, facts: &RequestFacts) -> Result<Caller> {
+        let (claims, realm) = self.token_realm(access_token, facts).await?;
+        let roles = self
+            .inner
+            .principals
+            .roles(&claims, &realm, &*self.inner.store)
+            .await?;
+        Ok(Caller {
+            realm,
+            user_id: claims.sub,
+            session_id: claims.sid,
+            roles,
+        })
+    }
+
+    /// What a token says and where it is good, whatever has become of its session and its user.
+    pub(crate) async fn token_realm(
+        &self,
+        access_token: &str,
+        facts: &RequestFacts,
+    ) -> Result<(Arc<Claims>, Realm)> {
         let claims = self.inner.tokens.verify(access_token)?;
         let (tenant, actor) = match claims.plane() {
             Plane::Control => (None, Actor::PlatformUser { id: claims.sub }),
@@ -48,17 +69,7 @@ impl Tenancy {
                 request_id: facts.request_id.clone(),
             },
         );
-        let roles = self
-            .inner
-            .principals
-            .roles(&claims, &realm, &*self.inner.store)
-            .await?;
-        Ok(Caller {
-            realm,
-            user_id: claims.sub,
-            session_id: claims.sid,
-            roles,
-        })
+        Ok((claims, realm))
     }
 
     /// Where a request without a credential belongs: the tenant it names, or else the platform. There is no default

@@ -102,7 +102,7 @@ impl TenancyBuilder {
         self
     }
 
-    /// How the host of a request names a tenant. Default: not at all.
+    /// How a request names its tenant. Default: by header only.
     #[must_use]
     pub fn resolution(mut self, resolution: Resolution) -> Self {
         self.resolution = resolution;
@@ -159,6 +159,7 @@ impl TenancyBuilder {
     /// embedded one that keeps a random secret beside its data. A short or sample secret, and none at all, are
     /// errors that say what to do (S51).
     pub fn build(self) -> Result<Tenancy> {
+        self.resolution.check()?;
         let environment = self.store.environment().clone();
         let keys = match self.keys {
             Some(keys) => keys,

@@ -80,7 +80,7 @@ impl Tenancy {
         &self.inner.grants
     }
 
-    /// How the host of a request names a tenant.
+    /// How a request names its tenant.
     pub fn resolution(&self) -> &Resolution {
         &self.inner.resolution
     }

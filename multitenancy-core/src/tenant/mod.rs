@@ -10,12 +10,12 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::resolution::{mismatch, not_found, required};
+pub(crate) use self::resolution::{mismatch, required};
 pub use self::{
     context::{ControlContext, TenantContext},
     events::TenantCreated,
     repository::{Membership, MembershipRepository, TenantRepository, domain_taken, slug_taken},
-    resolution::{Domain, Resolution, TenantKey},
+    resolution::{Domain, Resolution, TenantKey, not_found},
     slug::Slug,
 };
 use crate::{

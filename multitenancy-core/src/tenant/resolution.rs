@@ -88,14 +88,43 @@ impl fmt::Display for Domain {
 
 /// How the parts of a request name a tenant. Each part is optional; all that are present must agree. There is no
 /// default tenant (S3).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Resolution {
     /// The domain under which tenants have a host each, as `acme.example.com` under `example.com`. `None`: the
     /// host says nothing.
     pub base_domain: Option<Domain>,
+    /// The headers that carry a tenant's id or slug, in lower case. Default: `x-tenant-id` and its aliases
+    /// `x-tenant` and `x-tenant-slug`.
+    pub headers: Vec<String>,
+}
+
+impl Default for Resolution {
+    fn default() -> Self {
+        let headers = ["x-tenant-id", "x-tenant", "x-tenant-slug"];
+        Self {
+            base_domain: None,
+            headers: headers.map(str::to_owned).into(),
+        }
+    }
 }
 
 impl Resolution {
+    /// Refuses header names that no request can carry: they would never name a tenant, in silence.
+    pub(crate) fn check(&self) -> Result<()> {
+        let fits = |name: &String| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+        };
+        match self.headers.iter().find(|name| !fits(name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::config(format!(
+                "{name:?} is no name for a tenant header: use a-z, 0-9, - and _"
+            ))),
+        }
+    }
+
     /// The tenant named by the host a request was sent to; `None` when the host is the base domain itself or an
     /// address, or when no base domain is configured.
     ///
@@ -159,7 +188,8 @@ pub(crate) fn required() -> Error {
     )
 }
 
-pub(crate) fn not_found() -> Error {
+/// The error for a tenant that is not there, or not theirs who ask: 404 `tenant_not_found`.
+pub fn not_found() -> Error {
     Error::new(
         ErrorKind::NotFound,
         "tenant_not_found",
@@ -184,6 +214,7 @@ mod tests {
     fn e1_suffix_tricks_do_not_resolve() {
         let resolution = Resolution {
             base_domain: Some("example.com".parse().unwrap()),
+            ..Resolution::default()
         };
         let names = |host: &str| match resolution.host_key(host) {
             Ok(None) => "-".to_owned(),
@@ -270,6 +301,18 @@ mod tests {
     #[test]
     fn without_a_base_domain_the_host_says_nothing() {
         assert_eq!(Resolution::default().host_key("acme.example.com").unwrap(), None);
+    }
+
+    #[test]
+    fn a_header_that_no_request_can_carry_is_refused() {
+        let check = |name: &str| {
+            let headers = vec![name.to_owned()];
+            Resolution { headers, ..Resolution::default() }.check()
+        };
+        assert!(Resolution::default().check().is_ok() && check("x-org").is_ok());
+        for wrong in ["", "X-Org", "x org", "x:org", "x-orgä"] {
+            assert!(check(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     /// S1: the header carries an id or a slug, and nothing else.

@@ -1,0 +1,145 @@
+use std::ops::Deref;
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+use multitenancy_core::{
+    Caller, Error, ErrorKind, Permission, Result, Tenancy,
+    tenancy::RequestFacts,
+    tenant::{ControlContext, TenantKey},
+};
+
+use crate::{facts, layer::RequestScope, problem::Problem};
+
+/// A signed-in user, of the platform or of a tenant.
+///
+/// 401 `unauthenticated` without a token, `invalid_token` with one that is not good (any more).
+#[derive(Debug, Clone)]
+pub struct Authenticated(Caller);
+
+impl Authenticated {
+    /// Refuses a caller who may not do `P` where they have signed in: 403 `permission_denied`.
+    pub fn require<P: Permission>(&self, tenancy: &Tenancy) -> Result<()> {
+        tenancy.grants().require::<P>(self.0.roles())
+    }
+}
+
+impl Deref for Authenticated {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl<S> FromRequestParts<S> for Authenticated
+where
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = caller(parts, &Tenancy::from_ref(state)).await?;
+        caller.map(Self).ok_or_else(|| unauthenticated().into())
+    }
+}
+
+/// A signed-in user of the platform: what `Store::control` wants to know.
+///
+/// 401 as [`Authenticated`]; 403 `wrong_scope` for a user of a tenant.
+#[derive(Debug, Clone)]
+pub struct PlatformUser {
+    caller: Caller,
+    context: ControlContext,
+}
+
+impl PlatformUser {
+    /// The user, their session and their roles.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl Deref for PlatformUser {
+    type Target = ControlContext;
+
+    fn deref(&self) -> &ControlContext {
+        &self.context
+    }
+}
+
+impl<S> FromRequestParts<S> for PlatformUser
+where
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
+        let context = caller.control_context()?.clone();
+        Ok(Self { caller, context })
+    }
+}
+
+/// A signed-in user who is on the way into a tenant: what the request names is where they go, not where they are, so
+/// it is compared with the destination instead of the token.
+pub(crate) struct Travelling {
+    pub caller: Caller,
+    pub destination: Vec<TenantKey>,
+}
+
+impl<S> FromRequestParts<S> for Travelling
+where
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let tenancy = Tenancy::from_ref(state);
+        let RequestFacts {
+            tenant_keys: destination,
+            request_id,
+        } = facts::read(parts, tenancy.resolution())?;
+        let facts = RequestFacts {
+            tenant_keys: Vec::new(),
+            request_id,
+        };
+        let token = facts::bearer_token(&parts.headers)?.ok_or_else(unauthenticated)?;
+        let caller = tenancy.authenticate(token, &facts).await?;
+        record(parts, &caller);
+        Ok(Self { caller, destination })
+    }
+}
+
+/// What was found out about the request's token, for the next extractor of the same request.
+#[derive(Clone)]
+struct Known(Caller);
+
+/// Whose token the request carries; `None` when it carries none.
+pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Option<Caller>> {
+    if let Some(Known(caller)) = parts.extensions.get() {
+        return Ok(Some(caller.clone()));
+    }
+    let Some(token) = facts::bearer_token(&parts.headers)? else {
+        return Ok(None);
+    };
+    let facts = facts::read(parts, tenancy.resolution())?;
+    let caller = tenancy.authenticate(token, &facts).await?;
+    record(parts, &caller);
+    parts.extensions.insert(Known(caller.clone()));
+    Ok(Some(caller))
+}
+
+fn record(parts: &Parts, caller: &Caller) {
+    if let Some(scope) = parts.extensions.get::<RequestScope>() {
+        scope.record(caller.realm().plane(), Some(caller.user_id()));
+    }
+}
+
+fn unauthenticated() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "unauthenticated", "sign in first")
+}

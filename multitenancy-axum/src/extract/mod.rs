@@ -1,0 +1,27 @@
+//! Extractors as evidence: a handler that has one in its signature runs only for callers who may.
+//!
+//! | Extractor | Who may | Otherwise |
+//! |---|---|---|
+//! | [`CurrentTenant`] | anyone, for one tenant | 400 `tenant_required`, 404 `tenant_not_found` |
+//! | [`CurrentUser`] | a signed-in user of the tenant | 401 `unauthenticated`, 403 `wrong_scope` |
+//! | [`Authorized<P>`](Authorized) | those of them who may do `P` | 403 `permission_denied` |
+//! | [`PlatformUser`] | a signed-in user of the platform | 401 `unauthenticated`, 403 `wrong_scope` |
+//! | [`Authenticated`] | a signed-in user of either | 401 `unauthenticated` |
+//!
+//! They hold no connection and no transaction: a unit of work is begun in the handler, after the body has been read.
+//! An access token is verified once per request, however many of them a handler asks for.
+
+mod authenticated;
+mod json;
+mod path;
+mod realm;
+mod tenant;
+
+pub use self::{
+    authenticated::{Authenticated, PlatformUser},
+    json::Json,
+    path::Path,
+    realm::CurrentRealm,
+    tenant::{Authorized, CurrentTenant, CurrentUser},
+};
+pub(crate) use self::{authenticated::Travelling, realm::Peer};

@@ -1,0 +1,37 @@
+use std::str::FromStr;
+
+use axum::{
+    extract::{FromRequestParts, Path as AxumPath},
+    http::request::Parts,
+};
+
+use crate::problem::Problem;
+
+/// The one parameter of a path, parsed. What does not parse is not there: 404 `not_found`, as for an id that nobody
+/// has (E19).
+///
+/// ```
+/// use multitenancy_axum::Path;
+/// use multitenancy_core::UserId;
+///
+/// async fn show(Path(id): Path<UserId>) -> String {
+///     id.to_string()
+/// }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for Path<T>
+where
+    T: FromStr + Send,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let AxumPath(text) = AxumPath::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_unreadable| Problem::not_found())?;
+        text.parse().map(Self).map_err(|_malformed| Problem::not_found())
+    }
+}

@@ -1,0 +1,54 @@
+use std::{convert::Infallible, ops::Deref};
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+use multitenancy_core::{Realm, Tenancy, auth::Client};
+
+use crate::{facts, layer::RequestScope, problem::Problem};
+
+/// Where somebody who has not signed in wants to: the tenant the request names, or else the platform.
+///
+/// It does not look at `Authorization`: whoever signs in anew may well still send the old token.
+///
+/// 404 `tenant_not_found`; 403 `tenant_inactive`, and `tenant_mismatch` when the parts of the request disagree.
+#[derive(Debug, Clone)]
+pub struct CurrentRealm(Realm);
+
+impl Deref for CurrentRealm {
+    type Target = Realm;
+
+    fn deref(&self) -> &Realm {
+        &self.0
+    }
+}
+
+impl<S> FromRequestParts<S> for CurrentRealm
+where
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let tenancy = Tenancy::from_ref(state);
+        let facts = facts::read(parts, tenancy.resolution())?;
+        let realm = tenancy.realm(&facts).await?;
+        if let Some(scope) = parts.extensions.get::<RequestScope>() {
+            scope.record(realm.plane(), None);
+        }
+        Ok(Self(realm))
+    }
+}
+
+/// The other end of the connection.
+pub(crate) struct Peer(pub Client);
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(facts::client(parts)))
+    }
+}

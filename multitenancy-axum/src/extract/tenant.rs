@@ -1,0 +1,167 @@
+use std::{fmt, marker::PhantomData, ops::Deref};
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+use multitenancy_core::{Caller, Permission, Plane, Role, Tenancy, TenantContext, UserId};
+
+use super::{Authenticated, authenticated};
+use crate::{facts, layer::RequestScope, problem::Problem};
+
+/// The tenant a request belongs to: its token's, or else the one it names. Says nothing of who asks.
+///
+/// 400 `tenant_required` when neither names one; 404 `tenant_not_found`; 403 `tenant_inactive`, and
+/// `tenant_mismatch` when what names it disagrees; with a token, what [`CurrentUser`] says.
+#[derive(Debug, Clone)]
+pub struct CurrentTenant(TenantContext);
+
+impl Deref for CurrentTenant {
+    type Target = TenantContext;
+
+    fn deref(&self) -> &TenantContext {
+        &self.0
+    }
+}
+
+impl<S> FromRequestParts<S> for CurrentTenant
+where
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let tenancy = Tenancy::from_ref(state);
+        if let Some(caller) = authenticated::caller(parts, &tenancy).await? {
+            return Ok(Self(caller.tenant_context()?.clone()));
+        }
+        let facts = facts::read(parts, tenancy.resolution())?;
+        let context = tenancy.tenant_context(&facts).await?;
+        if let Some(scope) = parts.extensions.get::<RequestScope>() {
+            scope.record(Plane::Tenant(context.tenant_id()), None);
+        }
+        Ok(Self(context))
+    }
+}
+
+/// A signed-in user of a tenant: what `Store::begin` wants to know.
+///
+/// 401 `unauthenticated` without a token, `invalid_token` with one that is not good (any more); 403 `wrong_scope` for
+/// a user of the platform, `tenant_mismatch` when the request names another tenant than the token, and
+/// `tenant_inactive`.
+#[derive(Debug, Clone)]
+pub struct CurrentUser {
+    caller: Caller,
+    context: TenantContext,
+}
+
+impl CurrentUser {
+    /// The user, their session and their roles.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Who it is.
+    pub fn user_id(&self) -> UserId {
+        self.caller.user_id()
+    }
+
+    /// Their roles at present.
+    pub fn roles(&self) -> &[Role] {
+        self.caller.roles()
+    }
+}
+
+impl Deref for CurrentUser {
+    type Target = TenantContext;
+
+    fn deref(&self) -> &TenantContext {
+        &self.context
+    }
+}
+
+impl<S> FromRequestParts<S> for CurrentUser
+where
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Authenticated::from_request_parts(parts, state).await?.clone();
+        let context = caller.tenant_context()?.clone();
+        Ok(Self { caller, context })
+    }
+}
+
+/// A signed-in user of a tenant who may do `P` there. A reference to it is one to a [`CurrentUser`] and to a
+/// [`TenantContext`].
+///
+/// As [`CurrentUser`], and 403 `permission_denied`.
+///
+/// ```
+/// use axum::{Router, extract::State, routing::post};
+/// use multitenancy_axum::{Authorized, Problem, Tenancy};
+///
+/// multitenancy_core::permissions! {
+///     /// Create and change projects.
+///     pub WriteProjects = "write_projects";
+/// }
+///
+/// async fn create(caller: Authorized<WriteProjects>, State(tenancy): State<Tenancy>) -> Result<String, Problem> {
+///     let unit = tenancy.store().begin(&caller).await?;
+///     unit.commit().await?;
+///     Ok(format!("made by {} in {}", caller.user_id(), caller.tenant().slug))
+/// }
+///
+/// let router: Router<Tenancy> = Router::new().route("/projects", post(create));
+/// ```
+pub struct Authorized<P> {
+    user: CurrentUser,
+    permission: PhantomData<fn() -> P>,
+}
+
+impl<P> Deref for Authorized<P> {
+    type Target = CurrentUser;
+
+    fn deref(&self) -> &CurrentUser {
+        &self.user
+    }
+}
+
+impl<P> Clone for Authorized<P> {
+    fn clone(&self) -> Self {
+        Self {
+            user: self.user.clone(),
+            permission: PhantomData,
+        }
+    }
+}
+
+impl<P: Permission> fmt::Debug for Authorized<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorized")
+            .field("permission", &P::NAME)
+            .field("user", &self.user)
+            .finish()
+    }
+}
+
+impl<P, S> FromRequestParts<S> for Authorized<P>
+where
+    P: Permission,
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let user = CurrentUser::from_request_parts(parts, state).await?;
+        Tenancy::from_ref(state).grants().require::<P>(user.roles())?;
+        Ok(Self {
+            user,
+            permission: PhantomData,
+        })
+    }
+}

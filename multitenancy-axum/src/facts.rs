@@ -1,0 +1,152 @@
+//! What a request says of itself, read from its head alone. `X-Forwarded-*` and `Forwarded` are not looked at (S4).
+
+use axum::{
+    extract::{ConnectInfo, FromRef, FromRequestParts},
+    http::{
+        HeaderMap, HeaderName, HeaderValue,
+        header::{AUTHORIZATION, HOST, USER_AGENT},
+        request::Parts,
+    },
+};
+use multitenancy_core::{
+    Error, ErrorKind, Result, Tenancy,
+    actor::RequestId,
+    auth::Client,
+    tenancy::RequestFacts,
+    tenant::{Resolution, TenantKey},
+};
+
+use crate::{layer::RequestScope, problem::Problem};
+
+/// Where a request may carry its identifier, and where its answer does.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a request says of itself, before any of it is believed: an extractor.
+///
+/// 400 `tenant_malformed` for a tenant header that is not an id or a slug or that occurs twice; 400
+/// `malformed_request` for two hosts.
+#[derive(Debug, Clone)]
+pub struct Facts(pub RequestFacts);
+
+impl<S> FromRequestParts<S> for Facts
+where
+    Tenancy: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Self(read(parts, Tenancy::from_ref(state).resolution())?))
+    }
+}
+
+pub(crate) fn read(parts: &Parts, resolution: &Resolution) -> Result<RequestFacts> {
+    let mut tenant_keys = Vec::new();
+    for name in &resolution.headers {
+        if let Some(value) = only(parts.headers.get_all(name).iter()).map_err(|Twice| tenant_twice(name))? {
+            // Text that is not ASCII names no tenant, and neither does none.
+            tenant_keys.push(value.to_str().unwrap_or_default().parse::<TenantKey>()?);
+        }
+    }
+    if let Some(host) = host(parts)? {
+        tenant_keys.extend(resolution.host_key(host)?);
+    }
+    Ok(RequestFacts {
+        tenant_keys,
+        request_id: request_id(parts),
+    })
+}
+
+/// The token of the `Authorization` header; `None` without the header. Whatever it carries that is not one bearer
+/// token is 401 `invalid_token`, never ignored.
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
+    let invalid = || {
+        Error::new(
+            ErrorKind::Unauthenticated,
+            "invalid_token",
+            "send one header: Authorization: Bearer <access token>",
+        )
+    };
+    let Some(value) = only(headers.get_all(AUTHORIZATION).iter()).map_err(|Twice| invalid())? else {
+        return Ok(None);
+    };
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(invalid)?;
+    let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if !scheme.eq_ignore_ascii_case("bearer") || !is_token {
+        return Err(invalid());
+    }
+    Ok(Some(token))
+}
+
+/// The peer, as far as the server knows it, and what it calls itself.
+pub(crate) fn client(parts: &Parts) -> Client {
+    const MAX_CHARS: usize = 200;
+    let ip = parts
+        .extensions
+        .get::<ConnectInfo<std::net::SocketAddr>>()
+        .map(|ConnectInfo(peer)| peer.ip().to_string());
+    let user_agent = parts.headers.get(USER_AGENT).map(|value| {
+        String::from_utf8_lossy(value.as_bytes())
+            .chars()
+            .filter(|char| !char.is_control())
+            .take(MAX_CHARS)
+            .collect()
+    });
+    Client { ip, user_agent }
+}
+
+/// The identifier that the layer has given the request; without the layer, the one it carries.
+fn request_id(parts: &Parts) -> Option<RequestId> {
+    match parts.extensions.get::<RequestScope>() {
+        Some(scope) => Some(scope.id.clone()),
+        None => carried_request_id(&parts.headers),
+    }
+}
+
+/// The identifier that a request carries, if it carries one that may stand in logs as it is.
+pub(crate) fn carried_request_id(headers: &HeaderMap) -> Option<RequestId> {
+    let value = only(headers.get_all(X_REQUEST_ID).iter()).ok().flatten()?;
+    RequestId::parse(value.to_str().ok()?)
+}
+
+/// The host a request was sent to: HTTP/2 and absolute targets carry it in the target, the others in `Host`. Where
+/// both do, they must agree.
+fn host(parts: &Parts) -> Result<Option<&str>> {
+    let malformed = || {
+        Error::new(
+            ErrorKind::Malformed,
+            "malformed_request",
+            "a request is sent to one host",
+        )
+    };
+    let header = match only(parts.headers.get_all(HOST).iter()).map_err(|Twice| malformed())? {
+        Some(value) => Some(value.to_str().map_err(|_| malformed())?),
+        None => None,
+    };
+    match (parts.uri.authority(), header) {
+        (None, header) => Ok(header),
+        (Some(target), None) => Ok(Some(target.as_str())),
+        (Some(target), Some(header)) if target.as_str().eq_ignore_ascii_case(header) => Ok(Some(header)),
+        (Some(_), Some(_)) => Err(malformed()),
+    }
+}
+
+struct Twice;
+
+fn only<'a>(
+    mut values: impl Iterator<Item = &'a HeaderValue>,
+) -> std::result::Result<Option<&'a HeaderValue>, Twice> {
+    match (values.next(), values.next()) {
+        (first, None) => Ok(first),
+        (_, Some(_)) => Err(Twice),
+    }
+}
+
+fn tenant_twice(name: &str) -> Error {
+    let message = format!("{name} must not occur twice");
+    Error::new(ErrorKind::Malformed, "tenant_malformed", message)
+}

@@ -1,0 +1,278 @@
+//! What every request gets, in one layer: an identifier, a span, a bound on its time, and an answer that is complete
+//! and says how it may be kept.
+
+use std::{
+    any::Any,
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    extract::{MatchedPath, OriginalUri, Request},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+        header::{
+            AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, REFERRER_POLICY, VARY,
+            X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        },
+    },
+    response::{IntoResponse, Response},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use multitenancy_core::{Environment, Plane, Tenancy, UserId, actor::RequestId};
+use tokio::time::Instant;
+use tower::{Layer, Service};
+use tracing::{Instrument, Span, field};
+
+use crate::{
+    facts::{X_REQUEST_ID, carried_request_id},
+    log::OneLine,
+    problem::{self, Problem},
+};
+
+/// Wraps a router, the framework's or the application's own:
+///
+/// * **Identifier**: a valid `X-Request-Id` is kept, else one is made; it stands in the answer, in problems, in the
+///   span, and in what the request causes.
+/// * **Span** `request` with `method`, `route`, `request_id`, and `tenant` and `user` once they are known. Never with
+///   a header's or a body's text.
+/// * **Bound**: 503 `timeout` when a handler takes longer than 30 s to answer.
+/// * **Panic**: 500 `internal_error`; the process goes on (E9).
+/// * **Problems** are completed, and errors without a body become problems (S109).
+/// * **Headers**: `Cache-Control: no-store` unless the handler says otherwise, `Vary` (E17), and the security headers.
+///
+/// Within another one it does nothing, so it can go around a router that already has it in parts.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use multitenancy_axum::{RequestLayer, Tenancy};
+///
+/// fn app(tenancy: &Tenancy) -> Router {
+///     Router::new()
+///         .route("/projects", get(|| async { "none yet" }))
+///         .nest("/api/v1", multitenancy_axum::routes(tenancy))
+///         .layer(RequestLayer::new(tenancy))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct RequestLayer {
+    settings: Arc<Settings>,
+}
+
+struct Settings {
+    environment: Environment,
+    timeout: Duration,
+    vary: HeaderValue,
+}
+
+impl RequestLayer {
+    /// How long a handler may take to answer: 30 s.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The layer for an application.
+    pub fn new(tenancy: &Tenancy) -> Self {
+        Self::with_timeout(tenancy, Self::TIMEOUT)
+    }
+
+    /// The layer, with another bound on a handler's time. What streams its body is bound until it begins.
+    pub fn with_timeout(tenancy: &Tenancy, timeout: Duration) -> Self {
+        let headers = tenancy.resolution().headers.join(", ");
+        let vary = HeaderValue::try_from(format!("authorization, host, {headers}"));
+        Self {
+            settings: Arc::new(Settings {
+                environment: tenancy.environment().clone(),
+                timeout,
+                vary: vary.unwrap_or(HeaderValue::from_static("*")),
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for RequestLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestLayer")
+            .field("timeout", &self.settings.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for RequestLayer {
+    type Service = RequestService<S>;
+
+    fn layer(&self, inner: S) -> RequestService<S> {
+        RequestService {
+            inner,
+            settings: self.settings.clone(),
+        }
+    }
+}
+
+/// What a [`RequestLayer`] makes of a service.
+#[derive(Clone)]
+pub struct RequestService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S> std::fmt::Debug for RequestService<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestService").finish_non_exhaustive()
+    }
+}
+
+impl<S> Service<Request> for RequestService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        if request.extensions().get::<RequestScope>().is_some() {
+            return Box::pin(self.inner.call(request));
+        }
+        let settings = self.settings.clone();
+        let scope = RequestScope::open(&request, &settings.environment);
+        let uri = uri(&request);
+        hide_credentials(request.headers_mut());
+        request.extensions_mut().insert(scope.clone());
+
+        // One allocation, and no clock unless somebody listens: this is on the path of every request.
+        let span = scope.span.clone();
+        let started = (!span.is_disabled()).then(Instant::now);
+        let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
+        let answering = async move {
+            let mut response = match answer {
+                Err(panic) => panicked(&*panic),
+                Ok(answer) => {
+                    let answer = AssertUnwindSafe(answer).catch_unwind();
+                    match tokio::time::timeout(settings.timeout, answer).await {
+                        Ok(Ok(Ok(response))) => response,
+                        Ok(Ok(Err(never))) => match never {},
+                        Ok(Err(panic)) => panicked(&*panic),
+                        Err(_elapsed) => timed_out(),
+                    }
+                }
+            };
+            problem::complete(&mut response, uri.path(), scope.id.as_str());
+            write_headers(response.headers_mut(), &scope.id, &settings.vary);
+            if let Some(started) = started {
+                let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                tracing::info!(status = response.status().as_u16(), micros, "request answered");
+            }
+            Ok(response)
+        };
+        Box::pin(answering.instrument(span))
+    }
+}
+
+/// The request at hand, for extractors: set by the layer.
+#[derive(Clone)]
+pub(crate) struct RequestScope {
+    pub id: RequestId,
+    span: Span,
+}
+
+impl RequestScope {
+    fn open(request: &Request, environment: &Environment) -> Self {
+        let id = carried_request_id(request.headers()).unwrap_or_else(|| RequestId::generate(environment));
+        let route = request.extensions().get::<MatchedPath>();
+        let span = tracing::info_span!(
+            "request",
+            method = method(request.method()),
+            route = route.map_or("-", MatchedPath::as_str),
+            request_id = id.as_str(),
+            tenant = field::Empty,
+            user = field::Empty,
+        );
+        Self { id, span }
+    }
+
+    /// Names in the span whom the request belongs to.
+    pub fn record(&self, plane: Plane, user: Option<UserId>) {
+        if self.span.is_disabled() {
+            return;
+        }
+        self.span.record("tenant", field::display(plane));
+        if let Some(user) = user {
+            self.span.record("user", field::display(user));
+        }
+    }
+}
+
+/// The method, of a bounded set: a client can make up its own.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+/// What the client asked for, before any nesting has cut it.
+fn uri(request: &Request) -> Uri {
+    match request.extensions().get::<OriginalUri>() {
+        Some(OriginalUri(uri)) => uri.clone(),
+        None => request.uri().clone(),
+    }
+}
+
+/// Marked values are left out of `Debug`, and out of the compression tables of HTTP/2.
+fn hide_credentials(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE] {
+        if let Some(value) = headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text");
+    tracing::error!(panic = %OneLine(text), "handler panicked");
+    Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()
+}
+
+fn timed_out() -> Response {
+    tracing::warn!("handler took too long");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "it took too long").into_response()
+}
+
+const PROTECTIVE: [(HeaderName, HeaderValue); 5] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
+
+fn write_headers(headers: &mut HeaderMap, id: &RequestId, vary: &HeaderValue) {
+    headers.reserve(PROTECTIVE.len() + 2);
+    for (name, value) in PROTECTIVE {
+        headers.entry(name).or_insert(value);
+    }
+    headers.append(VARY, vary.clone());
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+}

@@ -1,0 +1,139 @@
+use std::{path::PathBuf, time::Duration};
+
+use multitenancy_core::{Environment, Error, Result};
+use sqlx::migrate::Migrator;
+
+use super::{connections::Limits, store::SqliteStore};
+
+/// How much of the newest work a loss of power may take. A crash of the process takes nothing either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// Nothing: each commit is on the disk before it is answered. The default.
+    #[default]
+    Full,
+    /// The commits since the last checkpoint of the file, whole ones from the end backwards. Several times faster.
+    Normal,
+}
+
+/// Opens a [`SqliteStore`].
+pub struct SqliteStoreBuilder {
+    pub(super) url: String,
+    pub(super) environment: Environment,
+    pub(super) control_migrations: Option<Migrator>,
+    pub(super) tenant_migrations: Option<Migrator>,
+    pub(super) limits: Limits,
+    pub(super) busy_timeout: Duration,
+    pub(super) synchronous: Synchronous,
+}
+
+impl SqliteStoreBuilder {
+    pub(super) fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            environment: Environment::system(),
+            control_migrations: None,
+            tenant_migrations: None,
+            limits: Limits { open: 64, readers: 4, wait: Duration::from_secs(5) },
+            busy_timeout: Duration::from_secs(5),
+            synchronous: Synchronous::default(),
+        }
+    }
+
+    /// The application's migrations of the control file, after the framework's and with a history of their own.
+    #[must_use]
+    pub fn control_migrations(mut self, migrations: Migrator) -> Self {
+        self.control_migrations = Some(migrations);
+        self
+    }
+
+    /// The application's migrations of each tenant's file, after the framework's and with a history of their own.
+    #[must_use]
+    pub fn tenant_migrations(mut self, migrations: Migrator) -> Self {
+        self.tenant_migrations = Some(migrations);
+        self
+    }
+
+    /// How many connections to tenants' files may be open at once; each is a thread. Default 64. The control file
+    /// has five of its own besides.
+    #[must_use]
+    pub fn max_open_connections(mut self, count: usize) -> Self {
+        self.limits.open = count;
+        self
+    }
+
+    /// How many of them may read one tenant's file, besides the one that writes it. Default 4.
+    #[must_use]
+    pub fn max_readers_per_tenant(mut self, count: usize) -> Self {
+        self.limits.readers = count;
+        self
+    }
+
+    /// How long a unit of work waits for its turn and for room before it is refused as overloaded. Default 5 s.
+    #[must_use]
+    pub fn acquire_timeout(mut self, wait: Duration) -> Self {
+        self.limits.wait = wait;
+        self
+    }
+
+    /// How much a loss of power may take. Default: nothing.
+    #[must_use]
+    pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// The time and randomness of the store. Default: the system's.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Opens the data directory, makes it when it is not there, and brings the control file to the newest schema.
+    ///
+    /// Fails when the URL is not `sqlite:<directory>`, when the directory can not be used, or when another process
+    /// uses it.
+    pub async fn connect(self) -> Result<SqliteStore> {
+        if self.limits.open == 0 || self.limits.readers == 0 {
+            return Err(Error::config("the store needs at least one connection and one reader"));
+        }
+        let directory = directory(&self.url)?;
+        SqliteStore::open(self, directory).await
+    }
+}
+
+/// The directory that a URL such as `sqlite:data`, `sqlite:/var/lib/app` or `sqlite://data` names.
+fn directory(url: &str) -> Result<PathBuf> {
+    let refuse = |why: &str| {
+        Err(Error::config(format!("the database URL {url:?} {why}; write sqlite:<directory>, such as sqlite:data")))
+    };
+    let Some(path) = url.strip_prefix("sqlite:") else { return refuse("is not of SQLite") };
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() {
+        return refuse("names no directory");
+    }
+    if path.contains(":memory:") || path.contains('?') {
+        return refuse("names a database in memory or has parameters, which a file per tenant can not have");
+    }
+    let path = PathBuf::from(path);
+    if path.is_file() {
+        return refuse("names a file, where a directory is needed");
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_a_directory_or_is_refused() {
+        for (url, path) in [("sqlite:data", "data"), ("sqlite://data", "data"), ("sqlite:/var/x", "/var/x")] {
+            assert_eq!(directory(url).unwrap(), PathBuf::from(path), "{url}");
+        }
+        for wrong in ["", "data", "sqlite:", "sqlite://", "sqlite::memory:", "sqlite:data?mode=rwc", "postgres://x"] {
+            let error = directory(wrong).unwrap_err().to_string();
+            assert!(error.contains("write sqlite:<directory>"), "{wrong}: {error}");
+        }
+    }
+}

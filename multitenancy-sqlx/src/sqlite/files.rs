@@ -1,0 +1,119 @@
+//! The data directory: who may use it, and what is where in it.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use multitenancy_core::{Environment, Error, Plane, Result};
+use secrecy::{ExposeSecret, SecretString};
+
+/// A directory that this process alone uses, until dropped.
+///
+/// ```text
+/// lock                 held by the process that uses the directory
+/// control.db           the registry and the platform's users
+/// tenants/<id>.db      one file per tenant
+/// secrets/<name>       random secrets, readable by their owner only
+/// ```
+#[derive(Debug)]
+pub(super) struct DataDirectory {
+    root: PathBuf,
+    /// Held for its lock: caches and signals live in one process, so one process serves the directory.
+    _lock: File,
+}
+
+impl DataDirectory {
+    pub fn open(root: &Path) -> Result<Self> {
+        let fault = |what: &str, error: std::io::Error| {
+            Error::config(format!("{what} {}: {error}", root.display())).with_source(error)
+        };
+        create_private_directory(&root.join("tenants")).map_err(|e| fault("can not make the directory", e))?;
+        create_private_directory(root).map_err(|error| fault("can not use the directory", error))?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(root.join("lock"))
+            .map_err(|error| fault("can not use the directory", error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::config(format!(
+                "the data directory {} is in use by another process; one process at a time can use it",
+                root.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(fault("can not lock the directory", error)),
+        }
+    }
+
+    /// The file of a plane. Named by the tenant's id alone, whose one spelling holds only hex digits and hyphens
+    /// (S123).
+    pub fn database(&self, plane: Plane) -> PathBuf {
+        match plane {
+            Plane::Control => self.root.join("control.db"),
+            Plane::Tenant(id) => self.root.join("tenants").join(format!("{id}.db")),
+        }
+    }
+
+    /// Removes a plane's file and those that SQLite keeps beside it.
+    pub fn remove_database(&self, plane: Plane) -> Result<()> {
+        let database = self.database(plane);
+        // The database last: while it is there, removing can be done again.
+        for suffix in ["-wal", "-shm", ""] {
+            let mut path = database.clone().into_os_string();
+            path.push(suffix);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::internal(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The secret called `name`, made at the first call.
+    pub fn secret(&self, name: &str, environment: &Environment) -> Result<SecretString> {
+        let directory = self.root.join("secrets");
+        let path = directory.join(name);
+        let fault = |error: std::io::Error| {
+            Error::config(format!("can not keep the secret {}: {error}", path.display())).with_source(error)
+        };
+        match fs::read_to_string(&path) {
+            Ok(text) => return Ok(text.into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(fault(error)),
+        }
+        create_private_directory(&directory).map_err(fault)?;
+        let secret: SecretString =
+            environment.bytes::<48>().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+        // Whole or not at all: a crash in between must not leave a short secret to be read at the next start.
+        let partial = directory.join(format!("{name}.new"));
+        let mut file = private_file(&partial).map_err(fault)?;
+        file.write_all(secret.expose_secret().as_bytes()).map_err(fault)?;
+        file.sync_all().map_err(fault)?;
+        fs::rename(&partial, &path).map_err(fault)?;
+        Ok(secret)
+    }
+}
+
+#[cfg(unix)]
+fn create_private_directory(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn create_private_directory(path: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}

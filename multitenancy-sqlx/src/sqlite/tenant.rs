@@ -1,0 +1,140 @@
+use async_trait::async_trait;
+use multitenancy_core::{
+    Result, Tenant, TenantId, Timestamp, UserId,
+    page::{Page, PageRequest},
+    tenant::{TenantKey, TenantRepository, TenantStatus, domain_taken, slug_taken},
+};
+use uuid::Uuid;
+
+use super::{
+    codec::{from_json, instant, micros, to_json},
+    error::{store_error, violates_unique},
+    unit::Unit,
+};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    slug: String,
+    domain: Option<String>,
+    plan: String,
+    status: String,
+    isolation: String,
+    owner_id: Uuid,
+    settings: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl TryFrom<Row> for Tenant {
+    type Error = multitenancy_core::Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: TenantId::from_uuid(row.id),
+            name: row.name.parse()?,
+            slug: row.slug.parse()?,
+            domain: row.domain.as_deref().map(str::parse).transpose()?,
+            plan: row.plan.parse()?,
+            status: row.status.parse()?,
+            isolation: row.isolation.parse()?,
+            owner_id: UserId::from_uuid(row.owner_id),
+            settings: from_json(&row.settings)?,
+            created_at: instant(row.created_at)?,
+            updated_at: instant(row.updated_at)?,
+        })
+    }
+}
+
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, name, slug, domain, plan, status, isolation, owner_id, settings, created_at, updated_at ",
+            "FROM multitenancy_tenants WHERE ",
+            $condition
+        )
+    };
+}
+
+#[async_trait]
+impl TenantRepository for Unit {
+    async fn insert(&mut self, tenant: &Tenant) -> Result<()> {
+        let inserted = sqlx::query(
+            "INSERT INTO multitenancy_tenants (id, name, slug, domain, plan, status, isolation, owner_id, settings, \
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        )
+        .bind(tenant.id.as_uuid())
+        .bind(tenant.name.as_str())
+        .bind(tenant.slug.as_str())
+        .bind(tenant.domain.as_ref().map(|domain| domain.as_str()))
+        .bind(tenant.plan.as_str())
+        .bind(tenant.status.as_str())
+        .bind(tenant.isolation.as_str())
+        .bind(tenant.owner_id.as_uuid())
+        .bind(to_json(&tenant.settings)?)
+        .bind(micros(tenant.created_at))
+        .bind(micros(tenant.updated_at))
+        .execute(self.writable()?)
+        .await;
+        match inserted {
+            Err(error) if violates_unique(&error, "slug") => Err(slug_taken().with_source(error)),
+            Err(error) if violates_unique(&error, "domain") => Err(domain_taken().with_source(error)),
+            other => other.map(drop).map_err(store_error),
+        }
+    }
+
+    async fn find(&mut self, key: &TenantKey) -> Result<Option<Tenant>> {
+        let query = match key {
+            TenantKey::Id(id) => sqlx::query_as::<_, Row>(select!("id = $1")).bind(id.as_uuid()),
+            TenantKey::Slug(slug) => sqlx::query_as(select!("slug = $1")).bind(slug.as_str()),
+            TenantKey::Domain(domain) => sqlx::query_as(select!("domain = $1")).bind(domain.as_str()),
+        };
+        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
+        row.map(Tenant::try_from).transpose()
+    }
+
+    async fn set_status(
+        &mut self,
+        id: TenantId,
+        from: TenantStatus,
+        to: TenantStatus,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let query = sqlx::query(
+            "UPDATE multitenancy_tenants SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2",
+        )
+        .bind(id.as_uuid())
+        .bind(from.as_str())
+        .bind(to.as_str())
+        .bind(micros(at));
+        let updated = query.execute(self.writable()?).await.map_err(store_error)?;
+        self.lease.tenant_changed(id);
+        Ok(updated.rows_affected() == 1)
+    }
+
+    async fn withdraw(&mut self, id: TenantId) -> Result<bool> {
+        let query = sqlx::query("DELETE FROM multitenancy_tenants WHERE id = $1 AND status = $2")
+            .bind(id.as_uuid())
+            .bind(TenantStatus::Provisioning.as_str());
+        let deleted = query.execute(self.writable()?).await.map_err(store_error)?;
+        self.lease.tenant_changed(id);
+        Ok(deleted.rows_affected() == 1)
+    }
+
+    async fn list(
+        &mut self,
+        status: Option<TenantStatus>,
+        page: &PageRequest<TenantId>,
+    ) -> Result<Page<Tenant, TenantId>> {
+        let query = sqlx::query_as::<_, Row>(select!(
+            "id > COALESCE($1, X'') AND status = COALESCE($2, status) ORDER BY id LIMIT $3"
+        ))
+        .bind(page.key().map(|id| id.as_uuid()))
+        .bind(status.map(TenantStatus::as_str))
+        .bind(page.size() + 1);
+        let rows = query.fetch_all(self.connection()?).await.map_err(store_error)?;
+        let items = rows.into_iter().map(Tenant::try_from).collect::<Result<_>>()?;
+        Ok(Page::from_overfull(items, page, |tenant: &Tenant| tenant.id))
+    }
+}
