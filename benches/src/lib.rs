@@ -1,1 +1,6 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+pub mod http;
+mod ratio;
+
+pub use self::ratio::{Comparison, Effort};

@@ -51,10 +51,7 @@ pub(crate) fn read(parts: &Parts, resolution: &Resolution) -> Result<RequestFact
     if let Some(host) = host(parts)? {
         tenant_keys.extend(resolution.host_key(host)?);
     }
-    Ok(RequestFacts {
-        tenant_keys,
-        request_id: request_id(parts),
-    })
+    Ok(RequestFacts { tenant_keys, request_id: request_id(parts) })
 }
 
 /// The token of the `Authorization` header; `None` without the header. Whatever it carries that is not one bearer
@@ -70,11 +67,7 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
     let Some(value) = only(headers.get_all(AUTHORIZATION).iter()).map_err(|Twice| invalid())? else {
         return Ok(None);
     };
-    let (scheme, token) = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .ok_or_else(invalid)?;
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(invalid)?;
     let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if !scheme.eq_ignore_ascii_case("bearer") || !is_token {
         return Err(invalid());
@@ -116,13 +109,7 @@ pub(crate) fn carried_request_id(headers: &HeaderMap) -> Option<RequestId> {
 /// The host a request was sent to: HTTP/2 and absolute targets carry it in the target, the others in `Host`. Where
 /// both do, they must agree.
 fn host(parts: &Parts) -> Result<Option<&str>> {
-    let malformed = || {
-        Error::new(
-            ErrorKind::Malformed,
-            "malformed_request",
-            "a request is sent to one host",
-        )
-    };
+    let malformed = || Error::new(ErrorKind::Malformed, "malformed_request", "a request is sent to one host");
     let header = match only(parts.headers.get_all(HOST).iter()).map_err(|Twice| malformed())? {
         Some(value) => Some(value.to_str().map_err(|_| malformed())?),
         None => None,

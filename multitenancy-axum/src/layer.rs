@@ -79,8 +79,9 @@ impl RequestLayer {
 
     /// The layer, with another bound on a handler's time. What streams its body is bound until it begins.
     pub fn with_timeout(tenancy: &Tenancy, timeout: Duration) -> Self {
-        let headers = tenancy.resolution().headers.join(", ");
-        let vary = HeaderValue::try_from(format!("authorization, host, {headers}"));
+        let headers = tenancy.resolution().headers.iter().map(String::as_str);
+        let vary = ["authorization", "host"].into_iter().chain(headers).collect::<Vec<_>>().join(", ");
+        let vary = HeaderValue::try_from(vary);
         Self {
             settings: Arc::new(Settings {
                 environment: tenancy.environment().clone(),
@@ -93,9 +94,7 @@ impl RequestLayer {
 
 impl std::fmt::Debug for RequestLayer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RequestLayer")
-            .field("timeout", &self.settings.timeout)
-            .finish_non_exhaustive()
+        f.debug_struct("RequestLayer").field("timeout", &self.settings.timeout).finish_non_exhaustive()
     }
 }
 
@@ -103,10 +102,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService {
-            inner,
-            settings: self.settings.clone(),
-        }
+        RequestService { inner, settings: self.settings.clone() }
     }
 }
 
@@ -146,10 +142,9 @@ where
         hide_credentials(request.headers_mut());
         request.extensions_mut().insert(scope.clone());
 
-        // One allocation, and no clock unless somebody listens: this is on the path of every request.
         let span = scope.span.clone();
         let started = (!span.is_disabled()).then(Instant::now);
-        let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
+        let answer = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| self.inner.call(request))));
         let answering = async move {
             let mut response = match answer {
                 Err(panic) => panicked(&*panic),
@@ -257,10 +252,7 @@ fn timed_out() -> Response {
 
 const PROTECTIVE: [(HeaderName, HeaderValue); 5] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    (
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    ),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

@@ -1,1 +1,26 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod facts;
+mod layer;
+mod log;
+mod openapi;
+mod prefix;
+mod problem;
+mod routes;
+mod system;
+
+pub mod extract;
+
+pub use multitenancy_core::{Tenancy, tenancy::RequestFacts};
+
+pub use self::{
+    app::{AppConfig, app, app_with},
+    extract::{
+        Authenticated, Authorized, CurrentRealm, CurrentTenant, CurrentUser, Facts, Json, Path, PlatformUser,
+    },
+    layer::{RequestLayer, RequestService},
+    openapi::openapi,
+    problem::Problem,
+    routes::routes,
+};

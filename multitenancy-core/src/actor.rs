@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::UserId;
+use crate::{environment::Environment, id::UserId};
 
 /// Who does something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,11 @@ impl RequestId {
         fits.then(|| Self(text.into()))
     }
 
+    /// A new identifier, for a request that carries none.
+    pub fn generate(environment: &Environment) -> Self {
+        Self(environment.uuid().hyphenated().to_string().into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,19 +80,11 @@ pub struct Origin {
 impl Origin {
     /// The system itself, for `reason`.
     pub fn system(reason: impl Into<String>) -> Self {
-        Self {
-            actor: Actor::System {
-                reason: reason.into(),
-            },
-            request_id: None,
-        }
+        Self { actor: Actor::System { reason: reason.into() }, request_id: None }
     }
 
     /// Somebody who has not signed in.
     pub fn anonymous(request_id: Option<RequestId>) -> Self {
-        Self {
-            actor: Actor::Anonymous,
-            request_id,
-        }
+        Self { actor: Actor::Anonymous, request_id }
     }
 }

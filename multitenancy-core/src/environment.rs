@@ -27,10 +27,7 @@ pub trait Random: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the machine's clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
         Utc::now()
     }
@@ -41,14 +38,9 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(
-        clippy::expect_used,
-        reason = "without randomness no secret may be made: there is no way on"
-    )]
+    #[expect(clippy::expect_used, reason = "without randomness no secret may be made: there is no way on")]
     fn fill(&self, bytes: &mut [u8]) {
-        SysRng
-            .try_fill_bytes(bytes)
-            .expect("the operating system gives randomness");
+        SysRng.try_fill_bytes(bytes).expect("the operating system gives randomness");
     }
 }
 
@@ -97,8 +89,6 @@ impl Default for Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment")
-            .field("now", &self.now())
-            .finish_non_exhaustive()
+        f.debug_struct("Environment").field("now", &self.now()).finish_non_exhaustive()
     }
 }

@@ -111,11 +111,7 @@ impl Error {
 
     /// One refused value.
     pub fn invalid_field(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
-        Self::invalid(vec![FieldError {
-            field: field.into(),
-            code,
-            message: message.into(),
-        }])
+        Self::invalid(vec![FieldError { field: field.into(), code, message: message.into() }])
     }
 
     /// Too much at once; try again after `retry_after`.
@@ -170,13 +166,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         for (index, field) in self.0.fields.iter().enumerate() {
-            write!(
-                f,
-                "{} {}: {}",
-                if index == 0 { ":" } else { ";" },
-                field.field,
-                field.message
-            )?;
+            write!(f, "{} {}: {}", if index == 0 { ":" } else { ";" }, field.field, field.message)?;
         }
         Ok(())
     }

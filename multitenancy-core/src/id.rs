@@ -138,11 +138,7 @@ mod tests {
             "../../etc/passwd-aaaaaaaaaaaaaaaaaaa",
             "0190b6a4-7c5e-7d3c-8c6a-5e8f5b3f2a1\0",
         ] {
-            assert_eq!(
-                wrong.parse::<TenantId>().unwrap_err().code(),
-                "malformed_id",
-                "{wrong:?}"
-            );
+            assert_eq!(wrong.parse::<TenantId>().unwrap_err().code(), "malformed_id", "{wrong:?}");
         }
     }
 }

@@ -16,19 +16,13 @@ impl<K> PageRequest<K> {
 
     /// The first page.
     pub fn first(size: u32) -> Self {
-        Self {
-            after: None,
-            size: size.clamp(1, Self::MAX_SIZE),
-        }
+        Self { after: None, size: size.clamp(1, Self::MAX_SIZE) }
     }
 
     /// The page that follows `key`.
     #[must_use]
     pub fn after(self, key: K) -> Self {
-        Self {
-            after: Some(key),
-            ..self
-        }
+        Self { after: Some(key), ..self }
     }
 
     /// The key after which the page begins; `None` begins at the start.

@@ -54,10 +54,7 @@ impl SecretToken {
         };
         // Decoding refuses other lengths, padding and stray bits: one secret has one spelling.
         let decoded = URL_SAFE_NO_PAD.decode(secret).ok()?;
-        (decoded.len() == Self::SECRET_BYTES).then(|| Self {
-            plane,
-            text: text.into(),
-        })
+        (decoded.len() == Self::SECRET_BYTES).then(|| Self { plane, text: text.into() })
     }
 
     /// Where the token belongs.
@@ -78,9 +75,7 @@ impl SecretToken {
 
 impl fmt::Debug for SecretToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretToken")
-            .field("plane", &self.plane)
-            .finish_non_exhaustive()
+        f.debug_struct("SecretToken").field("plane", &self.plane).finish_non_exhaustive()
     }
 }
 
@@ -118,19 +113,10 @@ mod tests {
 
         let text = token.expose();
         let elsewhere = text.replace(&plane.to_string(), "control");
-        assert_ne!(
-            SecretToken::parse(Purpose::Refresh, &elsewhere).unwrap().digest(),
-            token.digest()
-        );
-        for wrong in [
-            "",
-            "rt",
-            "rt.control",
-            "rt.control.",
-            &text[1..],
-            &text[..text.len() - 1],
-            &format!("{text}="),
-        ] {
+        assert_ne!(SecretToken::parse(Purpose::Refresh, &elsewhere).unwrap().digest(), token.digest());
+        for wrong in
+            ["", "rt", "rt.control", "rt.control.", &text[1..], &text[..text.len() - 1], &format!("{text}=")]
+        {
             assert!(SecretToken::parse(Purpose::Refresh, wrong).is_none(), "{wrong}");
         }
         assert!(!format!("{token:?}").contains(&text[text.len() - 43..]));

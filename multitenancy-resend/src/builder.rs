@@ -45,9 +45,7 @@ impl ResendMailerBuilder {
     pub fn build(self) -> Result<ResendMailer> {
         let key = self.api_key.expose_secret();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::config(
-                "the Resend API key must be visible ASCII characters, such as re_...",
-            ));
+            return Err(Error::config("the Resend API key must be visible ASCII characters, such as re_..."));
         }
         let endpoint = endpoint(&self.base_url)?;
         let mut client = Client::builder()
@@ -61,12 +59,7 @@ impl ResendMailerBuilder {
         let client = client
             .build()
             .map_err(|error| Error::config("the mail client can not be made").with_source(error))?;
-        Ok(ResendMailer {
-            client,
-            endpoint,
-            api_key: self.api_key,
-            from: sender::parse(&self.from)?,
-        })
+        Ok(ResendMailer { client, endpoint, api_key: self.api_key, from: sender::parse(&self.from)? })
     }
 }
 
@@ -96,10 +89,7 @@ mod tests {
     fn the_endpoint_is_below_the_base_url() {
         for (base, expected) in [
             ("https://api.resend.com", "https://api.resend.com/emails"),
-            (
-                "https://mail.example.com/resend/",
-                "https://mail.example.com/resend/emails",
-            ),
+            ("https://mail.example.com/resend/", "https://mail.example.com/resend/emails"),
             ("http://localhost:8025", "http://localhost:8025/emails"),
             ("http://[::1]:8025", "http://[::1]:8025/emails"),
         ] {

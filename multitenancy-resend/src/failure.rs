@@ -44,40 +44,24 @@ pub(crate) async fn read(mut response: Response, api_key: &SecretString) -> Erro
 fn classify(status: u16, name: &str, headers: &HeaderMap) -> Error {
     match (status, name) {
         (429, _) => Error::overloaded("too much mail is being sent", delay(name, headers)),
-        (408 | 500.., _) | (409, "concurrent_idempotent_requests" | "resource_locked") => Error::new(
-            ErrorKind::Unavailable,
-            "mail_unavailable",
-            "the mail provider can not take mail now",
-        ),
-        (409, _) => Error::new(
-            ErrorKind::Conflict,
-            "mail_key_reused",
-            "a different mail was sent under this key",
-        ),
+        (408 | 500.., _) | (409, "concurrent_idempotent_requests" | "resource_locked") => {
+            Error::new(ErrorKind::Unavailable, "mail_unavailable", "the mail provider can not take mail now")
+        }
+        (409, _) => {
+            Error::new(ErrorKind::Conflict, "mail_key_reused", "a different mail was sent under this key")
+        }
         // A key that is wrong or lacks a right, a domain that is not verified, an address that is not the API's.
-        (300..=399 | 401 | 403..=405, _) => Error::new(
-            ErrorKind::Config,
-            "mail_misconfigured",
-            "the mail provider is not set up for this",
-        ),
-        _ => Error::new(
-            ErrorKind::Invalid,
-            "mail_refused",
-            "the mail provider refused the message",
-        ),
+        (300..=399 | 401 | 403..=405, _) => {
+            Error::new(ErrorKind::Config, "mail_misconfigured", "the mail provider is not set up for this")
+        }
+        _ => Error::new(ErrorKind::Invalid, "mail_refused", "the mail provider refused the message"),
     }
 }
 
 fn delay(name: &str, headers: &HeaderMap) -> Duration {
     let seconds = |header: &str| headers.get(header)?.to_str().ok()?.trim().parse().ok();
-    let otherwise = if name.ends_with("_quota_exceeded") {
-        QUOTA_DELAY
-    } else {
-        RATE_DELAY
-    };
-    seconds("retry-after")
-        .map_or(otherwise, Duration::from_secs)
-        .min(LONGEST_DELAY)
+    let otherwise = if name.ends_with("_quota_exceeded") { QUOTA_DELAY } else { RATE_DELAY };
+    seconds("retry-after").map_or(otherwise, Duration::from_secs).min(LONGEST_DELAY)
 }
 
 /// What a remote side says, cut, and without the key, should it be echoed.

@@ -47,11 +47,7 @@ impl Mailer for ResendMailer {
         let key = idempotency_key(message)?;
         // The fields of a message are public, so it may not have gone through `Message::new`.
         if message.subject.chars().any(char::is_control) {
-            return Err(Error::invalid_field(
-                "subject",
-                "control_characters",
-                "must be one line",
-            ));
+            return Err(Error::invalid_field("subject", "control_characters", "must be one line"));
         }
         let request = Request {
             from: &self.from,
@@ -69,12 +65,8 @@ impl Mailer for ResendMailer {
             .send()
             .await
             .map_err(|error| {
-                Error::new(
-                    ErrorKind::Unavailable,
-                    "mail_unavailable",
-                    "the mail provider does not answer",
-                )
-                .with_source(error)
+                Error::new(ErrorKind::Unavailable, "mail_unavailable", "the mail provider does not answer")
+                    .with_source(error)
             })?;
         // The status alone says that the message was taken: a body that breaks off must not send it again.
         if response.status().is_success() {

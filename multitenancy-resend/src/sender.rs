@@ -15,10 +15,7 @@ fn read(text: &str) -> Option<String> {
     };
     let address: Email = address.parse().ok()?;
     let name = name.trim();
-    let name = name
-        .strip_prefix('"')
-        .and_then(|name| name.strip_suffix('"'))
-        .unwrap_or(name);
+    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
     let harmful = |char: char| char.is_control() || matches!(char, '<' | '>' | '"' | '\\');
     if name.is_empty() || name.contains(harmful) {
         return None;
@@ -40,14 +37,8 @@ mod tests {
             (" Acme <hello@example.com> ", "Acme <hello@example.com>"),
             ("Zoë Ltd. <hello@example.com>", "Zoë Ltd. <hello@example.com>"),
             ("\"Acme\" <hello@example.com>", "Acme <hello@example.com>"),
-            (
-                "Acme, Inc. <hello@example.com>",
-                "\"Acme, Inc.\" <hello@example.com>",
-            ),
-            (
-                "\"Acme, Inc.\" <hello@example.com>",
-                "\"Acme, Inc.\" <hello@example.com>",
-            ),
+            ("Acme, Inc. <hello@example.com>", "\"Acme, Inc.\" <hello@example.com>"),
+            ("\"Acme, Inc.\" <hello@example.com>", "\"Acme, Inc.\" <hello@example.com>"),
         ] {
             assert_eq!(parse(text).unwrap(), expected);
         }

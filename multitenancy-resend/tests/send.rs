@@ -28,11 +28,7 @@ fn message() -> Message {
 
 async fn answering(response: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
-    Mock::given(method("POST"))
-        .and(path("/emails"))
-        .respond_with(response)
-        .mount(&server)
-        .await;
+    Mock::given(method("POST")).and(path("/emails")).respond_with(response).mount(&server).await;
     server
 }
 
@@ -48,12 +44,7 @@ fn refused(status: u16, name: &str) -> ResponseTemplate {
 /// The error of one send that is answered so.
 async fn error_of(response: ResponseTemplate) -> Error {
     let server = answering(response).await;
-    let error = builder(&server)
-        .build()
-        .unwrap()
-        .send(&message())
-        .await
-        .unwrap_err();
+    let error = builder(&server).build().unwrap().send(&message()).await.unwrap_err();
     assert_no_secret(&error);
     error
 }
@@ -68,10 +59,7 @@ fn assert_no_secret(error: &Error) {
 async fn a_message_is_one_request() {
     let server = answering(taken()).await;
     let mailer = builder(&server).build().unwrap();
-    mailer
-        .send(&message().with_html("<p>Hello Ada</p>"))
-        .await
-        .unwrap();
+    mailer.send(&message().with_html("<p>Hello Ada</p>")).await.unwrap();
     mailer.send(&message()).await.unwrap();
 
     let requests = server.received_requests().await.unwrap();
@@ -121,12 +109,7 @@ async fn each_answer_has_its_error() {
         (404, "not_found", Config, "mail_misconfigured"),
         (405, "method_not_allowed", Config, "mail_misconfigured"),
         (408, "", Unavailable, "mail_unavailable"),
-        (
-            409,
-            "concurrent_idempotent_requests",
-            Unavailable,
-            "mail_unavailable",
-        ),
+        (409, "concurrent_idempotent_requests", Unavailable, "mail_unavailable"),
         (409, "resource_locked", Unavailable, "mail_unavailable"),
         (409, "invalid_idempotent_request", Conflict, "mail_key_reused"),
         (422, "invalid_parameter", Invalid, "mail_refused"),
@@ -140,11 +123,7 @@ async fn each_answer_has_its_error() {
     ] {
         let error = error_of(refused(status, name)).await;
         assert_eq!((error.kind(), error.code()), (kind, code), "{status} {name}");
-        assert_eq!(
-            error.is_retryable(),
-            matches!(kind, Unavailable | Overloaded),
-            "{status} {name}"
-        );
+        assert_eq!(error.is_retryable(), matches!(kind, Unavailable | Overloaded), "{status} {name}");
         let report = format!("{error:?}");
         assert!(
             report.contains(&format!("status=\"{status}\"")) && report.contains("Resend's own words"),
@@ -182,11 +161,7 @@ async fn too_much_says_when_to_try_again() {
             response = response.insert_header("Retry-After", value);
         }
         let error = error_of(response).await;
-        assert_eq!(
-            error.retry_after(),
-            Some(Duration::from_secs(seconds)),
-            "{name} {retry_after:?}"
-        );
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)), "{name} {retry_after:?}");
     }
 }
 
@@ -213,10 +188,7 @@ async fn silence_and_a_closed_door_may_pass() {
     };
     for mailer in [silent.build().unwrap(), closed.build().unwrap()] {
         let error = mailer.send(&message()).await.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.code()),
-            (ErrorKind::Unavailable, "mail_unavailable")
-        );
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "mail_unavailable"));
         assert!(error.is_retryable());
         assert!(std::error::Error::source(&error).is_some());
         assert_no_secret(&error);
@@ -245,39 +217,19 @@ async fn the_key_is_never_shown() {
     // A server that echoes what it was sent.
     let echo =
         json!({ "name": KEY, "message": format!("the API key {KEY} is invalid; \r\n{}", "x".repeat(9000)) });
-    let report = format!(
-        "{:?}",
-        error_of(ResponseTemplate::new(403).set_body_json(echo)).await
-    );
-    assert!(
-        report.contains("[REDACTED] is invalid") && report.len() < 1000,
-        "{report}"
-    );
+    let report = format!("{:?}", error_of(ResponseTemplate::new(403).set_body_json(echo)).await);
+    assert!(report.contains("[REDACTED] is invalid") && report.len() < 1000, "{report}");
     assert!(!report.contains(['\r', '\n']), "{report}");
 
-    for wrong in [
-        "",
-        " ",
-        "re_canary\r\nX-Evil: 1",
-        "re_canary\0",
-        "re_canary é",
-        "re_canary ",
-    ] {
-        let error = ResendMailer::builder(wrong, "hello@example.com")
-            .build()
-            .unwrap_err();
+    for wrong in ["", " ", "re_canary\r\nX-Evil: 1", "re_canary\0", "re_canary é", "re_canary "] {
+        let error = ResendMailer::builder(wrong, "hello@example.com").build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(!format!("{error:?}").contains("canary"), "{error:?}");
     }
     // The two settings mixed up.
-    let error = ResendMailer::builder("hello@example.com", KEY)
-        .build()
-        .unwrap_err();
+    let error = ResendMailer::builder("hello@example.com", KEY).build().unwrap_err();
     assert_no_secret(&error);
-    let error = ResendMailer::builder(KEY, "hello@example.com")
-        .base_url(KEY)
-        .build()
-        .unwrap_err();
+    let error = ResendMailer::builder(KEY, "hello@example.com").base_url(KEY).build().unwrap_err();
     assert_no_secret(&error);
 }
 
@@ -286,29 +238,14 @@ async fn the_key_is_never_shown() {
 async fn no_value_becomes_a_header_of_its_own() {
     let server = answering(taken()).await;
     let mailer = builder(&server).build().unwrap();
-    let keys = [
-        "",
-        "a\r\nX-Evil: 1",
-        "a\n",
-        "a\0",
-        "é",
-        " a",
-        "a ",
-        &"k".repeat(257),
-    ];
+    let keys = ["", "a\r\nX-Evil: 1", "a\n", "a\0", "é", " a", "a ", &"k".repeat(257)];
     for key in keys {
-        let message = Message {
-            idempotency_key: key.to_owned(),
-            ..message()
-        };
+        let message = Message { idempotency_key: key.to_owned(), ..message() };
         let error = mailer.send(&message).await.unwrap_err();
         assert_eq!(error.fields()[0].field, "idempotency_key", "{key:?}");
     }
     for subject in ["Hi\r\nBcc: eve@example.com", "Hi\nX", "Hi\0"] {
-        let message = Message {
-            subject: subject.to_owned(),
-            ..message()
-        };
+        let message = Message { subject: subject.to_owned(), ..message() };
         let error = mailer.send(&message).await.unwrap_err();
         assert_eq!(error.fields()[0].field, "subject", "{subject:?}");
         assert!(!error.is_retryable());
@@ -316,10 +253,7 @@ async fn no_value_becomes_a_header_of_its_own() {
     assert!(server.received_requests().await.unwrap().is_empty());
 
     let text = "first\r\n.\r\nBcc: eve@example.com";
-    let body = Message {
-        text: text.to_owned(),
-        ..message()
-    };
+    let body = Message { text: text.to_owned(), ..message() };
     mailer.send(&body).await.unwrap();
     let sent: Value = server.received_requests().await.unwrap()[0].body_json().unwrap();
     assert_eq!(sent["text"], text);

@@ -4,4 +4,6 @@
 mod sqlite;
 
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::{SqliteControlTransaction, SqliteStore, SqliteStoreBuilder, SqliteTransaction, Synchronous};
+pub use self::sqlite::{
+    SqliteControlTransaction, SqliteStore, SqliteStoreBuilder, SqliteTransaction, Synchronous,
+};

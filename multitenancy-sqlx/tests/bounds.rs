@@ -32,7 +32,8 @@ async fn use_all(store: &SqliteStore, tenants: &[Arc<Tenant>]) -> usize {
             sqlx::query("INSERT INTO notes (text) VALUES ('x')").execute(tx.conn()).await.unwrap();
             tx.commit().await?;
             let mut tx = store.read(&context(&tenant)).await?;
-            let notes: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM notes").fetch_one(tx.conn()).await.unwrap();
+            let notes: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM notes").fetch_one(tx.conn()).await.unwrap();
             assert_eq!(notes, 1);
             Ok(())
         });
@@ -133,7 +134,8 @@ async fn s122_every_connection_has_its_pragmas() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s122_writers_take_turns() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open(SqliteStore::builder(&common::url(&directory)).acquire_timeout(Duration::from_secs(60))).await;
+    let store =
+        open(SqliteStore::builder(&common::url(&directory)).acquire_timeout(Duration::from_secs(60))).await;
     let tenant = Arc::new(registered(&store, "acme").await);
     let mut writers = JoinSet::new();
     for writer in 0..64 {
@@ -185,6 +187,9 @@ async fn nested_transactions_are_savepoints() {
     assert_eq!(count().await, 1);
     // Rolled back to the bottom: the next borrower begins anew.
     store.begin(&context(&tenant)).await.unwrap().commit().await.unwrap();
-    assert_eq!(store.read(&context(&tenant)).await.map(|tx| multitenancy_core::UnitOfWork::plane(&tx)).unwrap(), Plane::Tenant(tenant.id));
+    assert_eq!(
+        store.read(&context(&tenant)).await.map(|tx| multitenancy_core::UnitOfWork::plane(&tx)).unwrap(),
+        Plane::Tenant(tenant.id)
+    );
     store.ping().await.unwrap();
 }

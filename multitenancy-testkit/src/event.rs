@@ -13,10 +13,7 @@ pub struct TestEvent {
 impl TestEvent {
     /// The `number`th event of `of`.
     pub fn new(of: impl Into<String>, number: u64) -> Self {
-        Self {
-            of: of.into(),
-            number,
-        }
+        Self { of: of.into(), number }
     }
 }
 

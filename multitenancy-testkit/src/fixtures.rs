@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use multitenancy_core::{
-    ControlContext, Environment, Plane, SessionId, Store, Tenant, TenantContext, TenantId, Timestamp, User, UserId,
+    ControlContext, Environment, Plane, SessionId, Store, Tenant, TenantContext, TenantId, Timestamp, User,
+    UserId,
     auth::{Client, PasswordHash, Session},
     event::LeaseId,
     secret::{Purpose, SecretToken, TokenDigest},
@@ -35,12 +36,7 @@ pub fn email(text: &str) -> Email {
 
 /// A member with this address who has said nothing of themselves.
 pub fn user(address: &str) -> User {
-    User::new(
-        UserId::generate(&Environment::system()),
-        email(address),
-        vec![Role::MEMBER],
-        instant(),
-    )
+    User::new(UserId::generate(&Environment::system()), email(address), vec![Role::MEMBER], instant())
 }
 
 /// A user of whom everything is known that can be.
@@ -96,7 +92,9 @@ pub fn refresh_digest() -> TokenDigest {
 
 /// A stored password hash of the least parameters. Nobody knows its password.
 pub fn password_hash(last: char) -> PasswordHash {
-    let text = format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhh{last}AA");
+    let text = format!(
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhh{last}AA"
+    );
     text.parse().expect("a password hash")
 }
 
@@ -124,10 +122,7 @@ pub fn tenant(store: &Arc<dyn Store>, slug: &str) -> Tenant {
 
 /// A tenant with storage that is active, and the context to work in it.
 pub async fn active_tenant(store: &Arc<dyn Store>, slug: &str) -> TenantContext {
-    let tenant = Tenant {
-        status: TenantStatus::Active,
-        ..tenant(store, slug)
-    };
+    let tenant = Tenant { status: TenantStatus::Active, ..tenant(store, slug) };
     register(store, &tenant).await;
     store.provision(&tenant).await.unwrap();
     context(&tenant)

@@ -6,21 +6,38 @@
     reason = "this crate is tests: it fails by panicking"
 )]
 
+pub mod bus;
+pub mod cancellation;
+mod cases;
 mod check;
 mod clock;
+pub mod consumed;
+pub mod durable;
 mod event;
 pub mod fixtures;
+pub mod isolation;
+pub mod mailer;
+pub mod membership;
+pub mod outbox;
 mod plane;
 pub mod probe;
 mod random;
 mod rounds;
+pub mod session;
+pub mod store;
+pub mod suite;
+pub mod tenant;
+pub mod user;
 
 pub use self::{
+    bus::BusHarness,
     check::{assert_fails, failure, retrying, within_limit},
     clock::MockClock,
     event::TestEvent,
+    mailer::{MailFailure, MailerHarness, MemoryMailer},
     plane::{PlaneContext, planes},
     probe::ProbedStore,
     random::SeededRandom,
     rounds::rounds,
+    suite::{BUS_CASES, CASES, Case, DURABLE_CASES, DurableHarness, Harness, MAILER_CASES},
 };

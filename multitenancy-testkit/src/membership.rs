@@ -20,10 +20,7 @@ pub async fn insert_keeps_every_field(store: Arc<dyn Store>) {
 /// `insert` 1: recording one that is there succeeds and keeps the old one.
 pub async fn insert_1_keeps_the_old_one(store: Arc<dyn Store>) {
     let old = new(&store, "acme").await;
-    let again = Membership {
-        created_at: after(99),
-        ..old.clone()
-    };
+    let again = Membership { created_at: after(99), ..old.clone() };
     let mut unit = control(&store).await;
     unit.memberships().insert(&old).await.unwrap();
     unit.memberships().insert(&again).await.unwrap();
@@ -41,10 +38,7 @@ pub async fn find_1_is_none_for_none(store: Arc<dyn Store>) {
     unit.memberships().insert(&one).await.unwrap();
     unit.memberships().insert(&other).await.unwrap();
     unit.commit().await.unwrap();
-    let crossed = Membership {
-        user_id: other.user_id,
-        ..one.clone()
-    };
+    let crossed = Membership { user_id: other.user_id, ..one.clone() };
     assert_eq!(find(&store, &crossed).await, None);
     assert_eq!(find(&store, &one).await, Some(one));
 }
@@ -52,10 +46,7 @@ pub async fn find_1_is_none_for_none(store: Arc<dyn Store>) {
 /// `remove` 1: ending one that is not there succeeds; ending one ends that one alone.
 pub async fn remove_1_of_none_succeeds(store: Arc<dyn Store>) {
     let (one, other) = (new(&store, "acme").await, new(&store, "globex").await);
-    let both = Membership {
-        tenant_id: other.tenant_id,
-        ..one.clone()
-    };
+    let both = Membership { tenant_id: other.tenant_id, ..one.clone() };
     let mut unit = control(&store).await;
     unit.memberships().remove(one.tenant_id, one.user_id).await.unwrap();
     for membership in [&one, &other, &both] {
@@ -119,11 +110,7 @@ async fn new(store: &Arc<dyn Store>, slug: &str) -> Membership {
 }
 
 fn membership(tenant_id: TenantId, user_id: UserId) -> Membership {
-    Membership {
-        tenant_id,
-        user_id,
-        created_at: instant() + moment(),
-    }
+    Membership { tenant_id, user_id, created_at: instant() + moment() }
 }
 
 async fn find(store: &Arc<dyn Store>, like: &Membership) -> Option<Membership> {

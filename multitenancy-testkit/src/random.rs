@@ -20,19 +20,15 @@ impl SeededRandom {
 
     /// Randomness from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            generator: Mutex::new(StdRng::seed_from_u64(seed)),
-        }
+        Self { seed, generator: Mutex::new(StdRng::seed_from_u64(seed)) }
     }
 
     /// Randomness from [`TESTKIT_SEED`](Self::SEED_VARIABLE), or else from a fresh seed. Prints the seed, so that
     /// the report of a failing test tells how to repeat it.
     pub fn from_env() -> Self {
         let given = std::env::var(Self::SEED_VARIABLE).ok();
-        let seed = given.map_or_else(fresh_seed, |text| {
-            text.parse().expect("TESTKIT_SEED must be a whole number")
-        });
+        let seed =
+            given.map_or_else(fresh_seed, |text| text.parse().expect("TESTKIT_SEED must be a whole number"));
         println!("{}={seed}", Self::SEED_VARIABLE);
         Self::new(seed)
     }

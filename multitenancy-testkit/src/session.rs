@@ -61,10 +61,7 @@ pub async fn rotate_exchanges_the_token(store: Arc<dyn Store>) {
             let mut unit = plane.begin(&store).await.unwrap();
             let rotated = unit.sessions().rotate(&spent, &successor, now).await.unwrap();
             unit.commit().await.unwrap();
-            let expected = Session {
-                last_used_at: now,
-                ..begun.clone()
-            };
+            let expected = Session { last_used_at: now, ..begun.clone() };
             assert_eq!(rotated.as_ref(), Some(&expected));
             let mut unit = plane.read(&store).await.unwrap();
             assert_eq!(unit.sessions().find(begun.id).await.unwrap(), Some(expected));
@@ -163,10 +160,7 @@ pub async fn revoke_1_ends_the_refresh_token(store: Arc<dyn Store>) {
         assert!(unit.sessions().revoke(begun.id, after(5) + moment()).await.unwrap());
         unit.commit().await.unwrap();
         let mut unit = plane.read(&store).await.unwrap();
-        let expected = Session {
-            revoked_at: Some(after(5) + moment()),
-            ..begun
-        };
+        let expected = Session { revoked_at: Some(after(5) + moment()), ..begun };
         assert_eq!(unit.sessions().find(expected.id).await.unwrap(), Some(expected));
         assert_eq!(unit.sessions().find(other.id).await.unwrap(), Some(other));
         drop(unit);

@@ -39,10 +39,7 @@ pub async fn insert_1_refuses_a_taken_slug(store: Arc<dyn Store>) {
         ("initech", TenantStatus::Suspended),
         ("umbrella", TenantStatus::Canceled),
     ] {
-        let first = Tenant {
-            status,
-            ..tenant(&store, slug)
-        };
+        let first = Tenant { status, ..tenant(&store, slug) };
         register(&store, &first).await;
         let mut unit = control(&store).await;
         let outcome = unit.tenants().insert(&tenant(&store, slug)).await;
@@ -133,15 +130,15 @@ pub async fn find_1_is_none_for_none(store: Arc<dyn Store>) {
 
 /// `find` 2: slugs and domains match exactly, and never each other.
 pub async fn find_2_matches_exactly(store: Arc<dyn Store>) {
-    let stored = Tenant {
-        domain: Some("crm.acme.example".parse().expect("a domain")),
-        ..tenant(&store, "acme-corp")
-    };
+    let stored =
+        Tenant { domain: Some("crm.acme.example".parse().expect("a domain")), ..tenant(&store, "acme-corp") };
     register(&store, &stored).await;
     for slug in ["acme", "corp", "acme-corp-2", "acme-cor", "acmexcorp"] {
         assert_eq!(find(&store, TenantKey::Slug(slug.parse().expect("a slug"))).await, None, "{slug}");
     }
-    for domain in ["acme.example", "m.acme.example", "x.crm.acme.example", "acme-corp.example", "crm-acme.example"] {
+    for domain in
+        ["acme.example", "m.acme.example", "x.crm.acme.example", "acme-corp.example", "crm-acme.example"]
+    {
         let key = TenantKey::Domain(domain.parse().expect("a domain"));
         assert_eq!(find(&store, key).await, None, "{domain}");
     }
@@ -203,10 +200,7 @@ pub async fn withdraw_1_spares_what_has_become_active(store: Arc<dyn Store>) {
         ("globex", TenantStatus::Suspended),
         ("initech", TenantStatus::Canceled),
     ] {
-        let stored = Tenant {
-            status,
-            ..tenant(&store, slug)
-        };
+        let stored = Tenant { status, ..tenant(&store, slug) };
         register(&store, &stored).await;
         let mut unit = control(&store).await;
         assert!(!unit.tenants().withdraw(stored.id).await.unwrap());
@@ -220,10 +214,7 @@ pub async fn withdraw_1_spares_what_has_become_active(store: Arc<dyn Store>) {
 /// `withdraw` 2: the tenant's memberships go with it, no other's, and its slug and domain are free again.
 pub async fn withdraw_2_takes_memberships_and_frees_the_slug(store: Arc<dyn Store>) {
     let domain = Some("crm.acme.example".parse().expect("a domain"));
-    let withdrawn = Tenant {
-        domain: domain.clone(),
-        ..tenant(&store, "acme")
-    };
+    let withdrawn = Tenant { domain: domain.clone(), ..tenant(&store, "acme") };
     let other = tenant(&store, "globex");
     let mut unit = control(&store).await;
     for tenant in [&withdrawn, &other] {
@@ -241,10 +232,7 @@ pub async fn withdraw_2_takes_memberships_and_frees_the_slug(store: Arc<dyn Stor
     assert_eq!(gone, None);
     let kept = unit.memberships().find(other.id, other.owner_id).await.unwrap();
     assert_eq!(kept, Some(owner_of(&other)));
-    let next = Tenant {
-        domain,
-        ..tenant(&store, "acme")
-    };
+    let next = Tenant { domain, ..tenant(&store, "acme") };
     unit.tenants().insert(&next).await.unwrap();
     unit.commit().await.unwrap();
 }
@@ -255,17 +243,16 @@ pub async fn list_gives_all_by_id_page_by_page(store: Arc<dyn Store>) {
     let mut tenants = Vec::new();
     for index in 0..250 {
         let status = if index % 5 == 0 { TenantStatus::Suspended } else { TenantStatus::Active };
-        let tenant = Tenant {
-            status,
-            ..tenant(&store, &format!("tenant-{index}"))
-        };
+        let tenant = Tenant { status, ..tenant(&store, &format!("tenant-{index}")) };
         unit.tenants().insert(&tenant).await.unwrap();
         tenants.push(tenant);
     }
     unit.commit().await.unwrap();
     tenants.sort_by_key(|tenant| tenant.id);
     assert_eq!(list_all(&store, None, 100).await, tenants);
-    for (status, size) in [(None, 7), (None, 50), (Some(TenantStatus::Suspended), 25), (Some(TenantStatus::Active), 99)] {
+    for (status, size) in
+        [(None, 7), (None, 50), (Some(TenantStatus::Suspended), 25), (Some(TenantStatus::Active), 99)]
+    {
         let wanted = tenants.iter().filter(|tenant| status.is_none_or(|status| status == tenant.status));
         let expected: Vec<TenantId> = wanted.map(|tenant| tenant.id).collect();
         let found = list_all(&store, status, size).await;
@@ -290,11 +277,7 @@ async fn list_all(store: &Arc<dyn Store>, status: Option<TenantStatus>, size: u3
 }
 
 fn owner_of(tenant: &Tenant) -> Membership {
-    Membership {
-        tenant_id: tenant.id,
-        user_id: tenant.owner_id,
-        created_at: instant(),
-    }
+    Membership { tenant_id: tenant.id, user_id: tenant.owner_id, created_at: instant() }
 }
 
 async fn find(store: &Arc<dyn Store>, key: impl Into<TenantKey>) -> Option<Tenant> {

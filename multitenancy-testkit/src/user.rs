@@ -115,7 +115,9 @@ pub async fn find_by_email_1_is_none_for_nobody(store: Arc<dyn Store>) {
     for plane in planes(&store).await {
         plane.add_user(&store, &user("ada@example.com")).await;
         let mut unit = plane.read(&store).await.unwrap();
-        for other in ["bob@example.com", "ad_@example.com", "%@example.com", "a*@example.com", "ada@example.co"] {
+        for other in
+            ["bob@example.com", "ad_@example.com", "%@example.com", "a*@example.com", "ada@example.co"]
+        {
             let found = unit.users().find_by_email(&email(other)).await.unwrap();
             assert_eq!(found, None, "{other}");
         }
@@ -126,10 +128,7 @@ pub async fn find_by_email_1_is_none_for_nobody(store: Arc<dyn Store>) {
 pub async fn find_by_platform_user_1_is_none_for_nobody(store: Arc<dyn Store>) {
     for plane in planes(&store).await {
         let platform_user = nobody();
-        let entered = User {
-            platform_user_id: Some(platform_user),
-            ..user("ada@example.com")
-        };
+        let entered = User { platform_user_id: Some(platform_user), ..user("ada@example.com") };
         plane.add_user(&store, &entered).await;
         plane.add_user(&store, &user("bob@example.com")).await;
         let mut unit = plane.read(&store).await.unwrap();
@@ -191,19 +190,11 @@ pub async fn update_stores_all_but_address_and_creation(store: Arc<dyn Store>) {
         plane.add_user(&store, &ada).await;
         plane.add_user(&store, &bystander).await;
         for change in [user("new@example.com"), known_user("other@example.com")] {
-            let changed = User {
-                id: ada.id,
-                created_at: after(77),
-                ..change
-            };
+            let changed = User { id: ada.id, created_at: after(77), ..change };
             let mut unit = plane.begin(&store).await.unwrap();
             assert!(unit.users().update(&changed).await.unwrap());
             unit.commit().await.unwrap();
-            let expected = User {
-                email: ada.email.clone(),
-                created_at: ada.created_at,
-                ..changed
-            };
+            let expected = User { email: ada.email.clone(), created_at: ada.created_at, ..changed };
             let mut unit = plane.read(&store).await.unwrap();
             assert_eq!(unit.users().find(ada.id).await.unwrap(), Some(expected));
             assert_eq!(unit.users().find(bystander.id).await.unwrap().as_ref(), Some(&bystander));
@@ -267,10 +258,7 @@ pub async fn record_login_1_sets_the_last_login_alone(store: Arc<dyn Store>) {
         assert!(unit.users().record_login(ada.id, after(9)).await.unwrap());
         unit.commit().await.unwrap();
         let mut unit = plane.read(&store).await.unwrap();
-        let expected = User {
-            last_login_at: Some(after(9)),
-            ..ada
-        };
+        let expected = User { last_login_at: Some(after(9)), ..ada };
         assert_eq!(unit.users().find(expected.id).await.unwrap(), Some(expected));
         assert_eq!(unit.users().find(bob.id).await.unwrap(), Some(bob));
     }

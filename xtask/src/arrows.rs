@@ -46,21 +46,12 @@ impl Graph {
         let is_member = |name: &str| workspace.packages().iter().any(|package| package.name == name);
         let crates = workspace.packages().iter().map(|package| Crate {
             name: package.name.to_string(),
-            directory: workspace
-                .directory(package)
-                .unwrap_or(workspace.root())
-                .display()
-                .to_string(),
+            directory: workspace.directory(package).unwrap_or(workspace.root()).display().to_string(),
             arrows: (package.dependencies.iter().filter(|to| is_member(&to.name)))
-                .map(|to| Arrow {
-                    to: to.name.clone(),
-                    dev: to.kind == DependencyKind::Development,
-                })
+                .map(|to| Arrow { to: to.name.clone(), dev: to.kind == DependencyKind::Development })
                 .collect(),
         });
-        Self {
-            crates: crates.collect(),
-        }
+        Self { crates: crates.collect() }
     }
 }
 
@@ -76,11 +67,7 @@ pub fn violations(graph: &Graph) -> Vec<String> {
             continue;
         };
         for arrow in &from.arrows {
-            let target = graph
-                .crates
-                .iter()
-                .find(|to| to.name == arrow.to)
-                .and_then(self::place);
+            let target = graph.crates.iter().find(|to| to.name == arrow.to).and_then(self::place);
             if !target.is_some_and(|to| may_depend(from, place, to, arrow.dev)) {
                 let how = if arrow.dev { "dev-depend" } else { "depend" };
                 faults.push(format!("{} must not {how} on {}", from.name, arrow.to));
@@ -92,16 +79,7 @@ pub fn violations(graph: &Graph) -> Vec<String> {
 
 /// Fails when the facade, with every feature and for any platform, pulls in a crate of [`HEAVY`].
 pub fn no_heavy_crates(workspace: &Workspace) -> Result<(), Failure> {
-    let tree = [
-        "tree",
-        "-p",
-        "multitenancy",
-        "--all-features",
-        "-e",
-        "normal",
-        "--target",
-        "all",
-    ];
+    let tree = ["tree", "-p", "multitenancy", "--all-features", "-e", "normal", "--target", "all"];
     let listing =
         process::output(cargo(workspace.root(), tree).args(["--prefix", "none", "--format", "{p}"]))?;
     let faults = heavy_in(&listing).map(|name| {
@@ -155,30 +133,17 @@ mod tests {
     fn graph(lines: &[&str]) -> Graph {
         let mut crates: Vec<Crate> = Vec::new();
         let mut index = |name: &str| {
-            crates
-                .iter()
-                .position(|known| known.name == name)
-                .unwrap_or_else(|| {
-                    let directory = name.replace("example-", "examples/");
-                    crates.push(Crate {
-                        name: name.to_owned(),
-                        directory,
-                        arrows: Vec::new(),
-                    });
-                    crates.len() - 1
-                })
+            crates.iter().position(|known| known.name == name).unwrap_or_else(|| {
+                let directory = name.replace("example-", "examples/");
+                crates.push(Crate { name: name.to_owned(), directory, arrows: Vec::new() });
+                crates.len() - 1
+            })
         };
         let mut arrows = Vec::new();
         for line in lines {
             let words: Vec<_> = line.split(' ').collect();
             index(words[2]);
-            arrows.push((
-                index(words[0]),
-                Arrow {
-                    to: words[2].to_owned(),
-                    dev: words[1] == "~>",
-                },
-            ));
+            arrows.push((index(words[0]), Arrow { to: words[2].to_owned(), dev: words[1] == "~>" }));
         }
         for (from, arrow) in arrows {
             crates[from].arrows.push(arrow);
@@ -190,10 +155,7 @@ mod tests {
     fn the_workspace_keeps_its_arrows() {
         let workspace = Workspace::load().expect("cargo knows the workspace");
         let graph = Graph::of(&workspace);
-        assert!(
-            graph.crates.iter().any(|known| !known.arrows.is_empty()),
-            "the graph was read"
-        );
+        assert!(graph.crates.iter().any(|known| !known.arrows.is_empty()), "the graph was read");
         assert_eq!(violations(&graph), Vec::<String>::new());
     }
 
@@ -234,14 +196,8 @@ mod tests {
             ("multitenancy-benches -> multitenancy-sqlx", "depend"),
             ("xtask -> multitenancy-core", "depend"),
         ] {
-            let (from, to) = (
-                arrow.split(' ').next().expect("from"),
-                arrow.rsplit(' ').next().expect("to"),
-            );
-            assert_eq!(
-                violations(&graph(&[arrow])),
-                [format!("{from} must not {verb} on {to}")]
-            );
+            let (from, to) = (arrow.split(' ').next().expect("from"), arrow.rsplit(' ').next().expect("to"));
+            assert_eq!(violations(&graph(&[arrow])), [format!("{from} must not {verb} on {to}")]);
         }
     }
 
@@ -254,13 +210,7 @@ mod tests {
 
     #[test]
     fn heavy_crates_are_found_by_their_whole_name() {
-        assert_eq!(
-            heavy_in("tokio v1.54.0\nopenssl-probe v0.2.2\nstring v1.0.0").count(),
-            0
-        );
-        assert_eq!(
-            heavy_in("tokio v1.54.0\nring v0.17.14\nring v0.17.14 (*)").collect::<Vec<_>>(),
-            ["ring"]
-        );
+        assert_eq!(heavy_in("tokio v1.54.0\nopenssl-probe v0.2.2\nstring v1.0.0").count(), 0);
+        assert_eq!(heavy_in("tokio v1.54.0\nring v0.17.14\nring v0.17.14 (*)").collect::<Vec<_>>(), ["ring"]);
     }
 }

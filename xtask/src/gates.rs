@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command, time::Instant};
 
 use crate::{
-    arrows, links,
+    arrows, links, papers,
     process::{self, Failure, cargo},
     rules, suite,
     workspace::Workspace,
@@ -20,62 +20,23 @@ pub struct Gate {
 }
 
 /// All gates, in the order they run.
-pub const GATES: [Gate; 11] = [
-    Gate {
-        name: "fmt",
-        about: "the code is formatted",
-        check: fmt,
-    },
-    Gate {
-        name: "arrows",
-        about: "crates depend only where the design lets them",
-        check: arrows,
-    },
-    Gate {
-        name: "links",
-        about: "links between Markdown files lead somewhere",
-        check: links,
-    },
-    Gate {
-        name: "rules",
-        about: "house rules no compiler knows",
-        check: rules,
-    },
-    Gate {
-        name: "unused",
-        about: "no dependency is unused (cargo-machete)",
-        check: unused,
-    },
+pub const GATES: [Gate; 12] = [
+    Gate { name: "fmt", about: "the code is formatted", check: fmt },
+    Gate { name: "arrows", about: "crates depend only where the design lets them", check: arrows },
+    Gate { name: "links", about: "links between Markdown files lead somewhere", check: links },
+    Gate { name: "papers", about: "the papers say what the code says", check: papers },
+    Gate { name: "rules", about: "house rules no compiler knows", check: rules },
+    Gate { name: "unused", about: "no dependency is unused (cargo-machete)", check: unused },
     Gate {
         name: "features",
         about: "published crates build with each feature alone, and with none",
         check: features,
     },
-    Gate {
-        name: "clippy",
-        about: "no warning, in any target",
-        check: clippy,
-    },
-    Gate {
-        name: "docs",
-        about: "the documentation builds without a warning",
-        check: docs,
-    },
-    Gate {
-        name: "examples",
-        about: "the examples' demonstrations end well",
-        check: examples,
-    },
-    Gate {
-        name: "benches",
-        about: "the benchmarks run, briefly",
-        check: benches,
-    },
-    Gate {
-        name: "test",
-        about: "every test, as `cargo xtask test` runs them",
-        check: test,
-    },
+    Gate { name: "clippy", about: "no warning, in any target", check: clippy },
+    Gate { name: "docs", about: "the documentation builds without a warning", check: docs },
+    Gate { name: "examples", about: "the examples' demonstrations end well", check: examples },
+    Gate { name: "benches", about: "the benchmarks run, briefly", check: benches },
+    Gate { name: "test", about: "every test, as `cargo xtask test` runs them", check: test },
 ];
 
 /// Prints the gates.
@@ -88,10 +49,7 @@ pub fn list() {
 /// Runs all gates, or the one called `only`, up to the first that fails.
 pub fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Failure> {
     let start = Instant::now();
-    for gate in GATES
-        .iter()
-        .filter(|gate| only.is_none_or(|name| name == gate.name))
-    {
+    for gate in GATES.iter().filter(|gate| only.is_none_or(|name| name == gate.name)) {
         pass(workspace, gate)?;
     }
     let seconds = start.elapsed().as_secs_f64();
@@ -131,6 +89,10 @@ fn links(workspace: &Workspace) -> Result<(), Failure> {
     Failure::of(&links::broken(workspace.root(), &workspace.files("md")?))
 }
 
+fn papers(workspace: &Workspace) -> Result<(), Failure> {
+    Failure::of(&papers::faults(&workspace.files("md")?, &workspace.files("rs")?))
+}
+
 fn rules(workspace: &Workspace) -> Result<(), Failure> {
     let mut files = workspace.files("rs")?;
     files.extend(workspace.files("sql")?);
@@ -149,22 +111,10 @@ fn unused(workspace: &Workspace) -> Result<(), Failure> {
 /// The cargo-machete under the target directory, installed there at the first use.
 fn own_machete(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let tools = workspace.target().join("tools");
-    let program = tools
-        .join("bin")
-        .join(format!("cargo-machete{}", std::env::consts::EXE_SUFFIX));
+    let program = tools.join("bin").join(format!("cargo-machete{}", std::env::consts::EXE_SUFFIX));
     if !program.is_file() {
-        println!(
-            "cargo-machete is not installed: installing it into {}, a minute or two",
-            tools.display()
-        );
-        let install = [
-            "install",
-            "cargo-machete",
-            "--version",
-            MACHETE,
-            "--locked",
-            "--root",
-        ];
+        println!("cargo-machete is not installed: installing it into {}, a minute or two", tools.display());
+        let install = ["install", "cargo-machete", "--version", MACHETE, "--locked", "--root"];
         process::run(cargo(workspace.root(), install).arg(&tools))?;
     }
     Ok(program)
@@ -172,13 +122,7 @@ fn own_machete(workspace: &Workspace) -> Result<PathBuf, Failure> {
 
 fn features(workspace: &Workspace) -> Result<(), Failure> {
     for package in workspace.published() {
-        let check = [
-            "check",
-            "--quiet",
-            "--no-default-features",
-            "-p",
-            package.name.as_str(),
-        ];
+        let check = ["check", "--quiet", "--no-default-features", "-p", package.name.as_str()];
         process::run(&mut cargo(workspace.root(), check))?;
         for feature in package.features.keys() {
             process::run(cargo(workspace.root(), check).args(["--features", feature]))?;
@@ -188,42 +132,24 @@ fn features(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn clippy(workspace: &Workspace) -> Result<(), Failure> {
-    let everything = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let everything = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     process::run(&mut cargo(workspace.root(), everything))
 }
 
 fn docs(workspace: &Workspace) -> Result<(), Failure> {
-    let mut doc = cargo(
-        workspace.root(),
-        ["doc", "--workspace", "--no-deps", "--all-features"],
-    );
+    let mut doc = cargo(workspace.root(), ["doc", "--workspace", "--no-deps", "--all-features"]);
     process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
+/// The tracker is a server that runs until it is stopped: its own test starts and uses it.
 fn examples(workspace: &Workspace) -> Result<(), Failure> {
-    for example in ["example-server", "example-tracker"] {
-        process::run(&mut cargo(
-            workspace.root(),
-            ["run", "--quiet", "-p", example, "--", "--demo"],
-        ))?;
-    }
-    Ok(())
+    process::run(&mut cargo(workspace.root(), ["run", "--quiet", "-p", "example-server", "--", "--demo"]))?;
+    process::run(&mut cargo(workspace.root(), ["run", "--quiet", "-p", "example-custom-adapter"]))
 }
 
 /// A bench target that is not given `--bench`, as `cargo test` does not, runs a short smoke of itself.
 fn benches(workspace: &Workspace) -> Result<(), Failure> {
-    process::run(&mut cargo(
-        workspace.root(),
-        ["test", "-p", "multitenancy-benches", "--benches"],
-    ))
+    process::run(&mut cargo(workspace.root(), ["test", "-p", "multitenancy-benches", "--benches"]))
 }
 
 fn test(workspace: &Workspace) -> Result<(), Failure> {

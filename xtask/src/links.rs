@@ -34,13 +34,9 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, String)> {
 /// What a line links to: `[text](target "title")`, and `[label]: target`.
 fn targets(line: &str) -> Vec<String> {
     let inline = line.split("](").skip(1).map(|rest| rest.split([')', ' ']).next());
-    let label = line
-        .trim_start()
-        .strip_prefix('[')
-        .filter(|rest| !rest.starts_with('^'));
-    let reference = label
-        .and_then(|rest| rest.split_once("]: "))
-        .map(|(_, rest)| rest.split_whitespace().next());
+    let label = line.trim_start().strip_prefix('[').filter(|rest| !rest.starts_with('^'));
+    let reference =
+        label.and_then(|rest| rest.split_once("]: ")).map(|(_, rest)| rest.split_whitespace().next());
     let found = inline.chain(reference).flatten();
     found
         .map(|target| target.trim_matches(['<', '>']).to_owned())
@@ -54,9 +50,7 @@ fn is_local(target: &str) -> bool {
 }
 
 fn follow(root: &Path, from: &SourceFile, target: &str) -> Result<(), &'static str> {
-    let (path, anchor) = target
-        .split_once('#')
-        .map_or((target, None), |(path, anchor)| (path, Some(anchor)));
+    let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
     let file = match (path, path.strip_prefix('/')) {
         ("", _) => root.join(&from.path),
         (_, Some(absolute)) => root.join(absolute),
@@ -68,11 +62,7 @@ fn follow(root: &Path, from: &SourceFile, target: &str) -> Result<(), &'static s
     match anchor {
         Some(anchor) if file.extension().is_some_and(|extension| extension == "md") => {
             let text = fs::read_to_string(&file).map_err(|_| "cannot be read")?;
-            anchors(&text)
-                .iter()
-                .any(|known| known == anchor)
-                .then_some(())
-                .ok_or("no such heading")
+            anchors(&text).iter().any(|known| known == anchor).then_some(()).ok_or("no such heading")
         }
         _ => Ok(()),
     }
@@ -89,17 +79,10 @@ fn anchors(text: &str) -> Vec<String> {
         if fenced || title.len() == line.len() || !title.starts_with(' ') {
             continue;
         }
-        let kept = title
-            .trim()
-            .chars()
-            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        let kept = title.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
         let slug = kept.collect::<String>().to_lowercase().replace(' ', "-");
         let count = seen.entry(slug.clone()).or_default();
-        anchors.push(if *count == 0 {
-            slug
-        } else {
-            format!("{slug}-{count}")
-        });
+        anchors.push(if *count == 0 { slug } else { format!("{slug}-{count}") });
         *count += 1;
     }
     anchors
@@ -111,13 +94,7 @@ mod tests {
 
     fn faults(text: &str) -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        broken(
-            root,
-            &[SourceFile {
-                path: "src/page.md".to_owned(),
-                text: text.to_owned(),
-            }],
-        )
+        broken(root, &[SourceFile { path: "src/page.md".to_owned(), text: text.to_owned() }])
     }
 
     #[test]
@@ -129,19 +106,13 @@ mod tests {
 
     #[test]
     fn what_does_not_is_named_with_its_line() {
-        let expected = [
-            "src/page.md:2: gone.md: no such file",
-            "src/page.md:3: /gone: no such file",
-        ];
+        let expected = ["src/page.md:2: gone.md: no such file", "src/page.md:3: /gone: no such file"];
         assert_eq!(faults("fine\nsee [it](gone.md)\n[r]: /gone\n"), expected);
     }
 
     #[test]
     fn code_is_not_prose() {
-        assert_eq!(
-            faults("```md\n[a](gone.md)\n```\n`[b](gone.md)`\n"),
-            Vec::<String>::new()
-        );
+        assert_eq!(faults("```md\n[a](gone.md)\n```\n`[b](gone.md)`\n"), Vec::<String>::new());
         assert_eq!(faults("```\n```\n[`code`](gone.md)\n").len(), 1);
     }
 
@@ -149,9 +120,6 @@ mod tests {
     fn headings_have_the_anchors_github_gives_them() {
         let text =
             "# The `cargo xtask ci` gates!\n## S3, E1\n## Same\n## Same\n```\n# not one\n```\n#nor-this\n";
-        assert_eq!(
-            anchors(text),
-            ["the-cargo-xtask-ci-gates", "s3-e1", "same", "same-1"]
-        );
+        assert_eq!(anchors(text), ["the-cargo-xtask-ci-gates", "s3-e1", "same", "same-1"]);
     }
 }

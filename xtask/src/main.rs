@@ -3,6 +3,7 @@
 mod arrows;
 mod gates;
 mod links;
+mod papers;
 mod process;
 mod rules;
 mod suite;
@@ -15,11 +16,7 @@ use clap::{Parser, Subcommand, builder::PossibleValuesParser};
 use crate::{gates::GATES, process::Failure, workspace::Workspace};
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "The repository's chores"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The repository's chores")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

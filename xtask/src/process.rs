@@ -20,11 +20,7 @@ impl Failure {
 
     /// Fails when `faults` has any, each on a line of its own.
     pub fn of(faults: &[String]) -> Result<(), Self> {
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(faults.join("\n")))
-        }
+        if faults.is_empty() { Ok(()) } else { Err(Self(faults.join("\n"))) }
     }
 }
 
@@ -53,10 +49,7 @@ pub fn run(command: &mut Command) -> Result<(), Failure> {
 
 /// Runs the command without an echo and returns what it wrote to its standard output.
 pub fn output(command: &mut Command) -> Result<String, Failure> {
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| not_started(command, &error))?;
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| not_started(command, &error))?;
     ended_well(command, output.status)?;
     String::from_utf8(output.stdout)
         .map_err(|error| Failure::new(format!("`{}` did not print UTF-8: {error}", line(command))))
@@ -64,11 +57,7 @@ pub fn output(command: &mut Command) -> Result<String, Failure> {
 
 /// Whether the command can be started and ends well. Shows nothing.
 pub fn works(command: &mut Command) -> bool {
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 fn not_started(command: &Command, error: &io::Error) -> Failure {
@@ -88,24 +77,16 @@ fn line(command: &Command) -> String {
     let variables = command
         .get_envs()
         .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), word(value?))));
-    let program = Path::new(command.get_program())
-        .file_stem()
-        .unwrap_or(command.get_program());
+    let program = Path::new(command.get_program()).file_stem().unwrap_or(command.get_program());
     let words = [program].into_iter().chain(command.get_args()).map(word);
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn word(text: &OsStr) -> String {
     let text = text.to_string_lossy();
-    let plain = !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_=./:,+@".contains(c));
-    if plain {
-        text.into_owned()
-    } else {
-        format!("'{text}'")
-    }
+    let plain =
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:,+@".contains(c));
+    if plain { text.into_owned() } else { format!("'{text}'") }
 }
 
 #[cfg(test)]
@@ -115,13 +96,8 @@ mod tests {
     #[test]
     fn a_command_is_echoed_as_one_would_type_it() {
         let mut command = Command::new("/usr/bin/cargo");
-        command
-            .env("RUSTDOCFLAGS", "-D warnings")
-            .args(["doc", "--format", "{p}"]);
-        assert_eq!(
-            line(&command),
-            "RUSTDOCFLAGS='-D warnings' cargo doc --format '{p}'"
-        );
+        command.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--format", "{p}"]);
+        assert_eq!(line(&command), "RUSTDOCFLAGS='-D warnings' cargo doc --format '{p}'");
     }
 
     #[test]

@@ -15,41 +15,17 @@ struct Rule {
 }
 
 const RULES: &[Rule] = &[
-    Rule {
-        needle: concat!("[", "allow("),
-        applies: everywhere,
-        why: "say `expect`, with a reason",
-    },
+    Rule { needle: concat!("[", "allow("), applies: everywhere, why: "say `expect`, with a reason" },
     Rule {
         needle: concat!("#[", "ignore"),
         applies: everywhere,
         why: "a test that does not run proves nothing",
     },
-    Rule {
-        needle: concat!("todo", "!("),
-        applies: everywhere,
-        why: "finish it",
-    },
-    Rule {
-        needle: concat!("unimplemented", "!("),
-        applies: everywhere,
-        why: "finish it",
-    },
-    Rule {
-        needle: concat!("dbg", "!("),
-        applies: everywhere,
-        why: "a leftover",
-    },
-    Rule {
-        needle: concat!("print", "!("),
-        applies: in_library,
-        why: "a library logs through tracing",
-    },
-    Rule {
-        needle: concat!("println", "!("),
-        applies: in_library,
-        why: "a library logs through tracing",
-    },
+    Rule { needle: concat!("todo", "!("), applies: everywhere, why: "finish it" },
+    Rule { needle: concat!("unimplemented", "!("), applies: everywhere, why: "finish it" },
+    Rule { needle: concat!("dbg", "!("), applies: everywhere, why: "a leftover" },
+    Rule { needle: concat!("print", "!("), applies: in_library, why: "a library logs through tracing" },
+    Rule { needle: concat!("println", "!("), applies: in_library, why: "a library logs through tracing" },
     Rule {
         needle: concat!("Assert", "SqlSafe"),
         applies: outside_built_sql,
@@ -65,10 +41,7 @@ pub fn violations(file: &SourceFile) -> Vec<String> {
     }
     let length = file.text.lines().count();
     if length > LONGEST {
-        faults.push(format!(
-            "{}: {length} lines, more than {LONGEST}: split it by idea",
-            file.path
-        ));
+        faults.push(format!("{}: {length} lines, more than {LONGEST}: split it by idea", file.path));
     }
     let mut in_test = is_test_file(&file.path);
     for (index, line) in file.text.lines().enumerate() {
@@ -133,23 +106,15 @@ mod tests {
     use super::*;
 
     fn faults(path: &str, text: &str) -> Vec<String> {
-        violations(&SourceFile {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        })
+        violations(&SourceFile { path: path.to_owned(), text: text.to_owned() })
     }
 
     #[test]
     fn each_rule_finds_its_needle() {
         for Rule { needle, .. } in RULES {
-            let found = faults(
-                "multitenancy-core/src/lib.rs",
-                &format!("fn f() {{}}\n    {needle}\n"),
-            );
+            let found = faults("multitenancy-core/src/lib.rs", &format!("fn f() {{}}\n    {needle}\n"));
             assert!(
-                found
-                    .iter()
-                    .any(|fault| fault.contains(&format!("lib.rs:2: {needle}"))),
+                found.iter().any(|fault| fault.contains(&format!("lib.rs:2: {needle}"))),
                 "{needle}: {found:?}"
             );
         }
@@ -169,18 +134,13 @@ mod tests {
     fn only_a_library_may_not_print() {
         let text = concat!("e", "println", "!(\"seed\");\n");
         assert_eq!(faults("multitenancy-sqlx/src/lib.rs", text).len(), 1);
-        for path in [
-            "xtask/src/main.rs",
-            "multitenancy-sqlx/tests/race.rs",
-            "multitenancy-testkit/src/lib.rs",
-        ] {
+        for path in
+            ["xtask/src/main.rs", "multitenancy-sqlx/tests/race.rs", "multitenancy-testkit/src/lib.rs"]
+        {
             assert_eq!(faults(path, text), Vec::<String>::new());
         }
         let in_tests = format!("#[cfg(test)]\nmod tests {{\n{text}}}\n");
-        assert_eq!(
-            faults("multitenancy-sqlx/src/lib.rs", &in_tests),
-            Vec::<String>::new()
-        );
+        assert_eq!(faults("multitenancy-sqlx/src/lib.rs", &in_tests), Vec::<String>::new());
     }
 
     #[test]
@@ -192,14 +152,8 @@ mod tests {
     #[test]
     fn s13_a_setting_for_the_session_is_refused() {
         let call = concat!("set_", "config('app.tenant_id',");
-        assert_eq!(
-            faults("a.sql", &format!("SELECT {call} $1, true), false;\n")),
-            Vec::<String>::new()
-        );
+        assert_eq!(faults("a.sql", &format!("SELECT {call} $1, true), false;\n")), Vec::<String>::new());
         let expected = ["a.sql:2: set_config for the session: say true"];
-        assert_eq!(
-            faults("a.sql", &format!("\nSELECT {call}\n  lower($1), false);\n")),
-            expected
-        );
+        assert_eq!(faults("a.sql", &format!("\nSELECT {call}\n  lower($1), false);\n")), expected);
     }
 }

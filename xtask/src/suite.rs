@@ -8,14 +8,7 @@ use crate::{
 };
 
 /// All targets but benches, which have a gate of their own.
-const TARGETS: [&str; 6] = [
-    "--workspace",
-    "--all-features",
-    "--lib",
-    "--bins",
-    "--tests",
-    "--examples",
-];
+const TARGETS: [&str; 6] = ["--workspace", "--all-features", "--lib", "--bins", "--tests", "--examples"];
 
 /// Runs all tests, or those that `args` choose.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
@@ -24,10 +17,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
         println!("documentation tests left out: the arguments are for the test runner");
         return Ok(());
     }
-    process::run(&mut process::cargo(
-        workspace.root(),
-        ["test", "--doc", "--workspace", "--all-features"],
-    ))
+    process::run(&mut process::cargo(workspace.root(), ["test", "--doc", "--workspace", "--all-features"]))
 }
 
 /// `cargo nextest run` when it is installed, `cargo test` when it is not.

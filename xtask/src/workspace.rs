@@ -23,9 +23,7 @@ impl Workspace {
     /// Asks cargo about the workspace around the current directory.
     pub fn load() -> Result<Self, Failure> {
         let metadata = MetadataCommand::new().no_deps().exec();
-        Ok(Self {
-            metadata: metadata.map_err(|error| Failure::new(error.to_string()))?,
-        })
+        Ok(Self { metadata: metadata.map_err(|error| Failure::new(error.to_string()))? })
     }
 
     /// The directory of the workspace's `Cargo.toml`.
@@ -45,19 +43,12 @@ impl Workspace {
 
     /// The members that are published.
     pub fn published(&self) -> impl Iterator<Item = &Package> {
-        self.packages()
-            .iter()
-            .filter(|package| package.publish.as_ref().is_none_or(|to| !to.is_empty()))
+        self.packages().iter().filter(|package| package.publish.as_ref().is_none_or(|to| !to.is_empty()))
     }
 
     /// A member's directory, from the root.
     pub fn directory<'a>(&self, package: &'a Package) -> Option<&'a Path> {
-        package
-            .manifest_path
-            .as_std_path()
-            .parent()?
-            .strip_prefix(self.root())
-            .ok()
+        package.manifest_path.as_std_path().parent()?.strip_prefix(self.root()).ok()
     }
 
     /// The repository's files with this extension: those under version control, and new ones that are not ignored.
@@ -71,18 +62,13 @@ impl Workspace {
             "--deduplicate",
             &format!("*.{extension}"),
         ]))?;
-        let paths = listing
-            .split('\0')
-            .filter(|path| !path.is_empty() && self.root().join(path).is_file());
+        let paths = listing.split('\0').filter(|path| !path.is_empty() && self.root().join(path).is_file());
         paths.map(|path| self.file(path)).collect()
     }
 
     fn file(&self, path: &str) -> Result<SourceFile, Failure> {
         let text = fs::read_to_string(self.root().join(path));
         let text = text.map_err(|error| Failure::new(format!("{path}: {error}")))?;
-        Ok(SourceFile {
-            path: path.to_owned(),
-            text,
-        })
+        Ok(SourceFile { path: path.to_owned(), text })
     }
 }

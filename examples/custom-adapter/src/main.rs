@@ -15,9 +15,7 @@ use multitenancy::{
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
-    let spool = std::env::args_os()
-        .nth(1)
-        .map_or_else(|| temporary.path().to_owned(), PathBuf::from);
+    let spool = std::env::args_os().nth(1).map_or_else(|| temporary.path().to_owned(), PathBuf::from);
     let store = MeteredStore::new(MemoryStore::default());
     let mailer = SpoolMailer::open(&spool, "hello@example.com".parse()?)?;
     let announce = Subscription::new("announce", "*", |delivery: Arc<Delivery>| async move {
@@ -47,10 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let drained = tenancy.relay().drain(Plane::Control).await?;
-    println!(
-        "relay:  {} delivered, {} to try again",
-        drained.delivered, drained.retried
-    );
+    println!("relay:  {} delivered, {} to try again", drained.delivered, drained.retried);
     for entry in std::fs::read_dir(&spool)? {
         println!("spool:  {}", entry?.path().display());
     }

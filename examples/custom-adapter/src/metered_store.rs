@@ -53,10 +53,7 @@ struct Counters {
 impl<S> MeteredStore<S> {
     /// Counts the units of `inner`.
     pub fn new(inner: S) -> Self {
-        Self {
-            inner,
-            counters: Arc::default(),
-        }
+        Self { inner, counters: Arc::default() }
     }
 
     /// What has become of the units until now.
@@ -75,10 +72,7 @@ impl<S> MeteredStore<S> {
     fn metered<T: ?Sized>(&self, opened: Result<Box<T>>, end: End) -> Result<Box<MeteredUnit<T>>> {
         let counters = self.counters.clone();
         match opened {
-            Ok(inner) => Ok(Box::new(MeteredUnit {
-                inner,
-                entry: Entry { counters, end },
-            })),
+            Ok(inner) => Ok(Box::new(MeteredUnit { inner, entry: Entry { counters, end } })),
             Err(error) => {
                 counters.not_opened.fetch_add(1, Ordering::Relaxed);
                 Err(error)
@@ -89,9 +83,7 @@ impl<S> MeteredStore<S> {
 
 impl<S> fmt::Debug for MeteredStore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MeteredStore")
-            .field("outcomes", &self.outcomes())
-            .finish_non_exhaustive()
+        f.debug_struct("MeteredStore").field("outcomes", &self.outcomes()).finish_non_exhaustive()
     }
 }
 

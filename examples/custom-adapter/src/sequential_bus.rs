@@ -16,11 +16,7 @@ pub struct SequentialBus {
 #[async_trait]
 impl EventBus for SequentialBus {
     async fn publish(&self, delivery: Arc<Delivery>) -> Result<()> {
-        let subscriptions = self
-            .subscriptions
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let subscriptions = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).clone();
         let mut outcome = Ok(());
         for subscription in subscriptions {
             if !subscription.pattern().matches(&delivery.event().event_type) {

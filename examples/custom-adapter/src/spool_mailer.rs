@@ -56,10 +56,7 @@ impl Mailer for SpoolMailer {
 
 /// Writes a file that others see whole or not at all. The first one stays.
 fn write_once(directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
-        .tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(directory)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
@@ -89,22 +86,14 @@ fn digest(parts: &[&str]) -> String {
     for part in parts {
         hasher.update(part.as_bytes());
     }
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The message as RFC 5322 and 6532 write it. The one that delivers it adds the date.
 fn render(from: &Email, message: &Message) -> Result<String> {
     // The fields of a message are public, so it may not have gone through `Message::new`.
     if message.subject.chars().any(char::is_control) {
-        return Err(Error::invalid_field(
-            "subject",
-            "control_characters",
-            "must be one line",
-        ));
+        return Err(Error::invalid_field("subject", "control_characters", "must be one line"));
     }
     let (to, subject, id) = (&message.to, &message.subject, stem(&message.idempotency_key));
     let domain = from.domain();

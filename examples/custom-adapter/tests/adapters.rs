@@ -17,22 +17,13 @@ use multitenancy::{
 };
 
 fn message(key: &str) -> Message {
-    Message::new(
-        "ada@example.org".parse().unwrap(),
-        "Grüße",
-        "one\ntwo\r\nthree",
-        key,
-    )
-    .unwrap()
+    Message::new("ada@example.org".parse().unwrap(), "Grüße", "one\ntwo\r\nthree", key).unwrap()
 }
 
 fn spool() -> (tempfile::TempDir, SpoolMailer) {
     let directory = tempfile::tempdir().unwrap();
-    let mailer = SpoolMailer::open(
-        directory.path().join("spool"),
-        "hello@example.com".parse().unwrap(),
-    )
-    .unwrap();
+    let mailer =
+        SpoolMailer::open(directory.path().join("spool"), "hello@example.com".parse().unwrap()).unwrap();
     (directory, mailer)
 }
 
@@ -40,26 +31,18 @@ fn spool() -> (tempfile::TempDir, SpoolMailer) {
 fn names(mailer: &SpoolMailer) -> Vec<String> {
     let directory = mailer.path("any").parent().unwrap().to_owned();
     let entries = fs::read_dir(directory).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn a_message_is_one_file() {
     let (_directory, mailer) = spool();
-    mailer
-        .send(&message("0193-event").with_html("<p>one</p>"))
-        .await
-        .unwrap();
+    mailer.send(&message("0193-event").with_html("<p>one</p>")).await.unwrap();
     let text = fs::read_to_string(mailer.path("0193-event")).unwrap();
     let head = "From: hello@example.com\r\nTo: ada@example.org\r\nSubject: Grüße\r\nMessage-ID: <0193-event@example.com>\r\n";
     assert!(text.starts_with(head), "{text}");
     assert!(text.contains("\r\n\r\none\r\ntwo\r\nthree\r\n--"), "{text}");
-    assert!(
-        text.contains("Content-Type: text/html; charset=utf-8\r\n"),
-        "{text}"
-    );
+    assert!(text.contains("Content-Type: text/html; charset=utf-8\r\n"), "{text}");
     assert!(!text.replace("\r\n", "").contains(['\r', '\n']), "{text}");
 }
 
@@ -85,39 +68,19 @@ async fn the_first_message_of_a_key_stays() {
 async fn a_key_does_not_leave_the_spool() {
     let (directory, mailer) = spool();
     let long = "k".repeat(Message::MAX_KEY);
-    let keys = [
-        "../out",
-        "/etc/x",
-        "..",
-        ".",
-        "a/b",
-        "a\\b",
-        "A",
-        "a",
-        "a\0",
-        "~a",
-        "welcome-user/1",
-        "é",
-        &long,
-    ];
+    let keys =
+        ["../out", "/etc/x", "..", ".", "a/b", "a\\b", "A", "a", "a\0", "~a", "welcome-user/1", "é", &long];
     for key in keys {
         mailer.send(&message(key)).await.unwrap();
     }
     assert_eq!(names(&mailer).len(), keys.len());
-    assert_eq!(
-        fs::read_dir(directory.path()).unwrap().count(),
-        1,
-        "nothing beside it"
-    );
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing beside it");
 }
 
 #[tokio::test]
 async fn a_header_is_one_line() {
     let (_directory, mailer) = spool();
-    let injected = Message {
-        subject: "Hi\r\nBcc: eve@example.com".to_owned(),
-        ..message("key")
-    };
+    let injected = Message { subject: "Hi\r\nBcc: eve@example.com".to_owned(), ..message("key") };
     let error = mailer.send(&injected).await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Invalid, false));
     assert!(names(&mailer).is_empty());
@@ -138,24 +101,13 @@ async fn each_unit_is_counted_once() {
     let store = MeteredStore::new(MemoryStore::default());
     let context = ControlContext::system("test");
     drop(store.read_control(&context).await.unwrap());
-    store
-        .read_control(&context)
-        .await
-        .unwrap()
-        .commit()
-        .await
-        .unwrap();
+    store.read_control(&context).await.unwrap().commit().await.unwrap();
     store.control(&context).await.unwrap().commit().await.unwrap();
     drop(store.control(&context).await.unwrap());
     let unit = store.control(&context).await.unwrap();
     // Never polled: nothing was committed.
     drop(unit.commit());
-    let expected = Outcomes {
-        read: 2,
-        committed: 1,
-        rolled_back: 2,
-        ..Outcomes::default()
-    };
+    let expected = Outcomes { read: 2, committed: 1, rolled_back: 2, ..Outcomes::default() };
     assert_eq!(store.outcomes(), expected);
 }
 

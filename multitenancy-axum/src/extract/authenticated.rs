@@ -88,7 +88,8 @@ where
 /// it is compared with the destination instead of the token.
 pub(crate) struct Travelling {
     pub caller: Caller,
-    pub destination: Vec<TenantKey>,
+    /// What the request names.
+    pub named: Vec<TenantKey>,
 }
 
 impl<S> FromRequestParts<S> for Travelling
@@ -100,18 +101,12 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let tenancy = Tenancy::from_ref(state);
-        let RequestFacts {
-            tenant_keys: destination,
-            request_id,
-        } = facts::read(parts, tenancy.resolution())?;
-        let facts = RequestFacts {
-            tenant_keys: Vec::new(),
-            request_id,
-        };
+        let RequestFacts { tenant_keys: named, request_id } = facts::read(parts, tenancy.resolution())?;
+        let facts = RequestFacts { tenant_keys: Vec::new(), request_id };
         let token = facts::bearer_token(&parts.headers)?.ok_or_else(unauthenticated)?;
         let caller = tenancy.authenticate(token, &facts).await?;
         record(parts, &caller);
-        Ok(Self { caller, destination })
+        Ok(Self { caller, named })
     }
 }
 
@@ -140,6 +135,6 @@ fn record(parts: &Parts, caller: &Caller) {
     }
 }
 
-fn unauthenticated() -> Error {
+pub(crate) fn unauthenticated() -> Error {
     Error::new(ErrorKind::Unauthenticated, "unauthenticated", "sign in first")
 }

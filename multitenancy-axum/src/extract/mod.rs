@@ -24,4 +24,8 @@ pub use self::{
     realm::CurrentRealm,
     tenant::{Authorized, CurrentTenant, CurrentUser},
 };
-pub(crate) use self::{authenticated::Travelling, realm::Peer};
+pub(crate) use self::{
+    authenticated::{Travelling, unauthenticated},
+    realm::Peer,
+};
+pub use crate::facts::Facts;

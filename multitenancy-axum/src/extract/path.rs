@@ -29,9 +29,13 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let AxumPath(text) = AxumPath::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_unreadable| Problem::not_found())?;
+        let AxumPath(text) = AxumPath::<String>::from_request_parts(parts, state).await.map_err(
+            |rejection| match rejection.status().is_server_error() {
+                // The route has another number of parameters: the programmer's fault, not the client's.
+                true => rejection.into(),
+                false => Problem::not_found(),
+            },
+        )?;
         text.parse().map(Self).map_err(|_malformed| Problem::not_found())
     }
 }

@@ -89,7 +89,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Authenticated::from_request_parts(parts, state).await?.clone();
+        let caller = Caller::clone(&*Authenticated::from_request_parts(parts, state).await?);
         let context = caller.tenant_context()?.clone();
         Ok(Self { caller, context })
     }
@@ -132,19 +132,13 @@ impl<P> Deref for Authorized<P> {
 
 impl<P> Clone for Authorized<P> {
     fn clone(&self) -> Self {
-        Self {
-            user: self.user.clone(),
-            permission: PhantomData,
-        }
+        Self { user: self.user.clone(), permission: PhantomData }
     }
 }
 
 impl<P: Permission> fmt::Debug for Authorized<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorized")
-            .field("permission", &P::NAME)
-            .field("user", &self.user)
-            .finish()
+        f.debug_struct("Authorized").field("permission", &P::NAME).field("user", &self.user).finish()
     }
 }
 
@@ -159,9 +153,6 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let user = CurrentUser::from_request_parts(parts, state).await?;
         Tenancy::from_ref(state).grants().require::<P>(user.roles())?;
-        Ok(Self {
-            user,
-            permission: PhantomData,
-        })
+        Ok(Self { user, permission: PhantomData })
     }
 }

@@ -14,6 +14,7 @@ const fn code(status: u16, code: &'static str, meaning: &'static str) -> Code {
 /// Every code the framework answers with. The first of a status is also what that status means on its own.
 pub(crate) const CODES: &[Code] = &[
     code(400, "malformed_request", "the request can not be read"),
+    code(400, "malformed_id", "this is not an identifier"),
     code(400, "malformed_json", "the body is not JSON"),
     code(400, "tenant_required", "the request names no organization"),
     code(400, "tenant_malformed", "what should name an organization does not"),

@@ -74,11 +74,8 @@ fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S:
 
 impl PartialSchema for ProblemDocument<'_> {
     fn schema() -> RefOr<Schema> {
-        let text = |description: &str| {
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .description(Some(description))
-        };
+        let text =
+            |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
         let refused = ObjectBuilder::new()
             .property("field", text("The field, as it stands in the body."))
             .property("code", text("A stable code, for programs."))

@@ -7,10 +7,7 @@ mod response;
 use std::{error::Error as StdError, time::Duration};
 
 use axum::http::StatusCode;
-use multitenancy_core::{
-    Error, ErrorKind,
-    error::FieldError,
-};
+use multitenancy_core::{Error, ErrorKind, error::FieldError};
 
 pub(crate) use self::{document::ProblemDocument, response::complete};
 use crate::log::OneLine;
@@ -45,13 +42,7 @@ struct Content {
 impl Problem {
     /// A problem of the application's own: `code` is stable, for programs; `detail` is a sentence, for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Content {
-            status,
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after: None,
-        }))
+        Self(Box::new(Content { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None }))
     }
 
     /// 404 `not_found`: there is no such thing, or it belongs to somebody else.

@@ -28,9 +28,7 @@ impl IntoResponse for Problem {
 impl Problem {
     fn body(&self, instance: Option<&str>, request_id: Option<&str>) -> Body {
         // Texts, numbers and lists of texts: there is nothing in it that could fail.
-        serde_json::to_vec(&ProblemDocument::new(self, instance, request_id))
-            .unwrap_or_default()
-            .into()
+        serde_json::to_vec(&ProblemDocument::new(self, instance, request_id)).unwrap_or_default().into()
     }
 
     fn write_headers(&self, headers: &mut HeaderMap) {
@@ -40,9 +38,7 @@ impl Problem {
                 "invalid_token" => r#"Bearer error="invalid_token""#,
                 _ => "Bearer",
             };
-            headers
-                .entry(WWW_AUTHENTICATE)
-                .or_insert(HeaderValue::from_static(challenge));
+            headers.entry(WWW_AUTHENTICATE).or_insert(HeaderValue::from_static(challenge));
         }
         let wait = match (self.0.retry_after, self.0.status) {
             (Some(wait), _) => wait,

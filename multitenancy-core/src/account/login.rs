@@ -60,10 +60,7 @@ impl Tenancy {
             Err(_) => None,
         };
         let nobody = UserId::from_uuid(uuid::Uuid::nil());
-        let stored = unit
-            .users()
-            .password_hash(user.as_ref().map_or(nobody, |user| user.id))
-            .await?;
+        let stored = unit.users().password_hash(user.as_ref().map_or(nobody, |user| user.id)).await?;
         drop(unit);
 
         let verification = self.inner.hasher.verify(password.clone(), stored.clone()).await?;
@@ -77,11 +74,7 @@ impl Tenancy {
 
         let mut unit = realm.begin(&**self.store()).await?;
         // What was true before the hashing may not be any more.
-        let user = unit
-            .users()
-            .find_for_update(user.id)
-            .await?
-            .ok_or_else(invalid_credentials)?;
+        let user = unit.users().find_for_update(user.id).await?.ok_or_else(invalid_credentials)?;
         if unit.users().password_hash(user.id).await? != stored {
             return Err(invalid_credentials());
         }
@@ -102,11 +95,7 @@ impl Tenancy {
         client: Client,
     ) -> Result<SignedIn> {
         if !user.is_active {
-            return Err(Error::new(
-                ErrorKind::Forbidden,
-                "account_inactive",
-                "this account is not active",
-            ));
+            return Err(Error::new(ErrorKind::Forbidden, "account_inactive", "this account is not active"));
         }
         let environment = self.environment();
         let now = environment.now();
@@ -123,16 +112,8 @@ impl Tenancy {
         let refresh_token = SecretToken::generate(Purpose::Refresh, realm.plane(), environment);
         unit.sessions().insert(&session, &refresh_token.digest()).await?;
         unit.users().record_login(user.id, now).await?;
-        unit.publish(SessionCreated {
-            session_id: session.id,
-            user_id: user.id,
-        })
-        .await?;
-        unit.publish(UserLoggedIn {
-            user_id: user.id,
-            session_id: session.id,
-        })
-        .await?;
+        unit.publish(SessionCreated { session_id: session.id, user_id: user.id }).await?;
+        unit.publish(UserLoggedIn { user_id: user.id, session_id: session.id }).await?;
         user.last_login_at = Some(now);
         self.signed_in(realm, user, session.id, refresh_token)
     }
@@ -144,10 +125,7 @@ impl Tenancy {
         session: SessionId,
         refresh_token: SecretToken,
     ) -> Result<SignedIn> {
-        let access_token = self
-            .inner
-            .tokens
-            .issue(realm.plane(), user.id, session, &user.roles)?;
+        let access_token = self.inner.tokens.issue(realm.plane(), user.id, session, &user.roles)?;
         Ok(SignedIn {
             access_token: access_token.into(),
             refresh_token,
@@ -160,9 +138,5 @@ impl Tenancy {
 }
 
 fn invalid_credentials() -> Error {
-    Error::new(
-        ErrorKind::Unauthenticated,
-        "invalid_credentials",
-        "the address or the password is wrong",
-    )
+    Error::new(ErrorKind::Unauthenticated, "invalid_credentials", "the address or the password is wrong")
 }

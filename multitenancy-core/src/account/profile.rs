@@ -16,19 +16,11 @@ impl Tenancy {
     /// something really changed. 422 when a value is refused.
     pub async fn update_profile(&self, caller: &Caller, update: ProfileUpdate) -> Result<User> {
         let mut unit = caller.realm.begin(&**self.store()).await?;
-        let mut user = unit
-            .users()
-            .find_for_update(caller.user_id)
-            .await?
-            .ok_or_else(gone)?;
+        let mut user = unit.users().find_for_update(caller.user_id).await?.ok_or_else(gone)?;
         let changed = update.apply(&mut user, self.environment().now())?;
         if !changed.is_empty() {
             unit.users().update(&user).await?;
-            unit.publish(UserUpdated {
-                user_id: user.id,
-                changed,
-            })
-            .await?;
+            unit.publish(UserUpdated { user_id: user.id, changed }).await?;
             unit.commit().await?;
         }
         Ok(user)

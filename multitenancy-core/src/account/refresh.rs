@@ -44,11 +44,7 @@ impl Tenancy {
             .rotate(&spent.digest(), &successor.digest(), environment.now())
             .await?
             .ok_or_else(invalid_refresh_token)?;
-        let user = unit
-            .users()
-            .find(session.user_id)
-            .await?
-            .filter(|user| user.is_active);
+        let user = unit.users().find(session.user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or_else(invalid_refresh_token)?;
         let signed_in = self.signed_in(&realm, user, session.id, successor)?;
         unit.commit().await?;
@@ -59,8 +55,7 @@ impl Tenancy {
     ///
     /// Its refresh token is dead at once; its access token at once in this process and within a second in others.
     pub async fn log_out(&self, caller: &Caller) -> Result<()> {
-        self.end_session(&caller.realm, caller.user_id, caller.session_id)
-            .await
+        self.end_session(&caller.realm, caller.user_id, caller.session_id).await
     }
 
     /// Ends the session of an access token: [`log_out`](Self::log_out) for a session that may have ended before, or
@@ -74,11 +69,7 @@ impl Tenancy {
 
     async fn end_session(&self, realm: &Realm, user_id: UserId, session_id: SessionId) -> Result<()> {
         let mut unit = realm.begin(&**self.store()).await?;
-        if unit
-            .sessions()
-            .revoke(session_id, self.environment().now())
-            .await?
-        {
+        if unit.sessions().revoke(session_id, self.environment().now()).await? {
             unit.publish(SessionRevoked { session_id, user_id }).await?;
         }
         unit.commit().await?;

@@ -25,19 +25,11 @@ impl Tenancy {
     ///
     /// 422 when a value is refused, 409 `email_taken`, 503 when too many passwords wait to be hashed.
     pub async fn register(&self, realm: &Realm, registration: Registration) -> Result<User> {
-        let Registration {
-            email,
-            password,
-            full_name,
-        } = registration;
+        let Registration { email, password, full_name } = registration;
         let environment = self.environment();
         let now = environment.now();
         let mut user = User::new(UserId::generate(environment), email, vec![Role::MEMBER], now);
-        ProfileUpdate {
-            full_name,
-            ..ProfileUpdate::default()
-        }
-        .apply(&mut user, now)?;
+        ProfileUpdate { full_name, ..ProfileUpdate::default() }.apply(&mut user, now)?;
         let names: Vec<&str> = realm
             .tenant()
             .into_iter()
@@ -57,11 +49,7 @@ impl Tenancy {
 
         let mut unit = realm.begin(&**self.store()).await?;
         unit.users().insert(&user, Some(&hash)).await?;
-        unit.publish(UserCreated {
-            user_id: user.id,
-            platform_user_id: None,
-        })
-        .await?;
+        unit.publish(UserCreated { user_id: user.id, platform_user_id: None }).await?;
         unit.commit().await?;
         Ok(user)
     }

@@ -15,10 +15,7 @@ impl Tenancy {
     /// `tenant_inactive`; 403 `wrong_scope` for a caller who is not of the platform.
     pub async fn switch(&self, caller: &Caller, key: &TenantKey, client: Client) -> Result<SignedIn> {
         let control = caller.control_context()?;
-        let tenant = self
-            .find_tenant(key)
-            .await?
-            .ok_or_else(crate::tenant::not_found)?;
+        let tenant = self.find_tenant(key).await?.ok_or_else(crate::tenant::not_found)?;
         let mut unit = self.store().read_control(control).await?;
         let membership = unit.memberships().find(tenant.id, caller.user_id).await?;
         drop(unit);

@@ -70,9 +70,7 @@ impl EventHandler for Welcome {
 }
 
 fn message(realm: &Realm, user: User, event_id: EventId) -> Result<Message> {
-    let place = realm
-        .tenant()
-        .map_or_else(String::new, |tenant| format!(" to {}", tenant.name.as_str()));
+    let place = realm.tenant().map_or_else(String::new, |tenant| format!(" to {}", tenant.name.as_str()));
     let name = user.profile.full_name.as_deref().unwrap_or("there").to_owned();
     Message::new(
         user.email,

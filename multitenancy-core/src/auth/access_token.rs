@@ -114,12 +114,7 @@ impl AccessTokens {
             )));
         }
         let cache = ClaimsCache::new(config.cache_capacity);
-        Ok(Self {
-            config,
-            keys,
-            environment,
-            cache,
-        })
+        Ok(Self { config, keys, environment, cache })
     }
 
     /// How long a token is good.
@@ -135,11 +130,7 @@ impl AccessTokens {
             iss: self.config.issuer.clone(),
             aud: self.config.audience.clone(),
             sub: user,
-            scope: if plane == Plane::Control {
-                Scope::Platform
-            } else {
-                Scope::Tenant
-            },
+            scope: if plane == Plane::Control { Scope::Platform } else { Scope::Tenant },
             tid: plane.tenant(),
             sid: session,
             jti: self.environment.uuid(),
@@ -177,11 +168,8 @@ impl AccessTokens {
         let header = jsonwebtoken::decode_header(token)?;
         // The header chooses among our keys and nothing else: each key brings its algorithm, and members that
         // point to other keys, or that we do not write, refuse the token.
-        let plain = Header {
-            typ: Some(Self::TYPE.to_owned()),
-            kid: header.kid.clone(),
-            ..Header::new(header.alg)
-        };
+        let plain =
+            Header { typ: Some(Self::TYPE.to_owned()), kid: header.kid.clone(), ..Header::new(header.alg) };
         if header != plain {
             return Err("the header holds what ours do not".into());
         }
@@ -215,9 +203,7 @@ impl AccessTokens {
 
 impl fmt::Debug for AccessTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessTokens")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("AccessTokens").field("config", &self.config).finish_non_exhaustive()
     }
 }
 

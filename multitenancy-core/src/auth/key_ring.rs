@@ -44,10 +44,7 @@ impl SigningKey {
         let mut hasher = Sha256::new();
         hasher.update(b"multitenancy key id\0");
         hasher.update(text.as_bytes());
-        let kid = hasher.finalize()[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let kid = hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             kid,
             algorithm: Algorithm::HS256,
@@ -72,9 +69,7 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -115,10 +110,7 @@ pub struct KeyRing {
 impl KeyRing {
     /// A ring whose `current` key signs.
     pub fn new(current: SigningKey) -> Self {
-        Self {
-            current,
-            retired: HashMap::new(),
-        }
+        Self { current, retired: HashMap::new() }
     }
 
     /// Still accepts tokens signed with `key`, until `until`.
@@ -137,16 +129,10 @@ impl KeyRing {
     /// that ends.
     pub(crate) fn find(&self, kid: &str, now: Timestamp) -> Option<VerifyingKey<'_>> {
         if kid == self.current.kid {
-            return Some(VerifyingKey {
-                key: &self.current,
-                until: None,
-            });
+            return Some(VerifyingKey { key: &self.current, until: None });
         }
         let (key, until) = self.retired.get(kid)?;
-        (now < *until).then_some(VerifyingKey {
-            key,
-            until: Some(*until),
-        })
+        (now < *until).then_some(VerifyingKey { key, until: Some(*until) })
     }
 }
 

@@ -59,14 +59,8 @@ impl EventBus for InProcessBus {
 
     fn subscribe(&self, subscription: Subscription) -> Result<()> {
         let mut subscriptions = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        if subscriptions
-            .iter()
-            .any(|other| other.name() == subscription.name())
-        {
-            return Err(Error::config(format!(
-                "two event subscribers are called {}",
-                subscription.name()
-            )));
+        if subscriptions.iter().any(|other| other.name() == subscription.name()) {
+            return Err(Error::config(format!("two event subscribers are called {}", subscription.name())));
         }
         subscriptions.push(subscription);
         Ok(())

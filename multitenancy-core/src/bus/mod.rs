@@ -47,17 +47,11 @@ enum DeliveryContext {
 
 impl Delivery {
     pub(crate) fn control(event: Envelope) -> Self {
-        Self {
-            event,
-            context: DeliveryContext::Control(ControlContext::system("event handling")),
-        }
+        Self { event, context: DeliveryContext::Control(ControlContext::system("event handling")) }
     }
 
     pub(crate) fn tenant(event: Envelope, context: TenantContext) -> Self {
-        Self {
-            event,
-            context: DeliveryContext::Tenant(context),
-        }
+        Self { event, context: DeliveryContext::Tenant(context) }
     }
 
     /// The event.
@@ -118,11 +112,7 @@ impl Subscription {
     /// `handler` deals with the events that `pattern` matches (`user.created`, `user.*`, `*`). `name` tells it apart
     /// in logs and as a [consumer](crate::event::ConsumedEvents), so it stays the same for good.
     pub fn new(name: impl Into<String>, pattern: &str, handler: impl EventHandler + 'static) -> Result<Self> {
-        Ok(Self {
-            name: name.into(),
-            pattern: pattern.parse()?,
-            handler: Arc::new(handler),
-        })
+        Ok(Self { name: name.into(), pattern: pattern.parse()?, handler: Arc::new(handler) })
     }
 
     /// The subscriber's name.
@@ -143,9 +133,6 @@ impl Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("name", &self.name)
-            .field("pattern", &self.pattern)
-            .finish()
+        f.debug_struct("Subscription").field("name", &self.name).field("pattern", &self.pattern).finish()
     }
 }

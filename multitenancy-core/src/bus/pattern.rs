@@ -29,10 +29,7 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self> {
         let segment_fits = |segment: &str| {
-            !segment.is_empty()
-                && segment
-                    .bytes()
-                    .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+            !segment.is_empty() && segment.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
         };
         let names_fit = |names: &str| names.split('.').all(segment_fits);
         if text == "*" {
@@ -70,17 +67,9 @@ mod tests {
         assert!(matches("user.created", "user.created"));
         assert!(!matches("user.*", "users.created") && !matches("user.*", "user"));
         assert!(!matches("user.created", "user.created.late") && !matches("user.created", "user.create"));
-        for wrong in [
-            "",
-            "user.",
-            ".user",
-            "*.created",
-            "user*",
-            "user.**",
-            "User.created",
-            "user..x",
-            "user .*",
-        ] {
+        for wrong in
+            ["", "user.", ".user", "*.created", "user*", "user.**", "User.created", "user..x", "user .*"]
+        {
             assert!(wrong.parse::<Pattern>().is_err(), "{wrong:?}");
         }
     }

@@ -53,10 +53,7 @@ pub struct Aggregate {
 impl Aggregate {
     /// The aggregate of this `kind` and `id`.
     pub fn new(kind: impl Into<String>, id: impl fmt::Display) -> Self {
-        Self {
-            kind: kind.into(),
-            id: id.to_string(),
-        }
+        Self { kind: kind.into(), id: id.to_string() }
     }
 }
 

@@ -54,26 +54,12 @@ impl Message {
     ) -> Result<Self> {
         let (subject, idempotency_key) = (subject.into(), idempotency_key.into());
         if subject.chars().any(char::is_control) {
-            return Err(Error::invalid_field(
-                "subject",
-                "control_characters",
-                "must be one line",
-            ));
+            return Err(Error::invalid_field("subject", "control_characters", "must be one line"));
         }
         if !(1..=Self::MAX_KEY).contains(&idempotency_key.len()) {
-            return Err(Error::invalid_field(
-                "idempotency_key",
-                "key_invalid",
-                "must have 1 to 256 bytes",
-            ));
+            return Err(Error::invalid_field("idempotency_key", "key_invalid", "must have 1 to 256 bytes"));
         }
-        Ok(Self {
-            to,
-            subject,
-            text: text.into(),
-            html: None,
-            idempotency_key,
-        })
+        Ok(Self { to, subject, text: text.into(), html: None, idempotency_key })
     }
 
     /// Adds the body as HTML.

@@ -68,31 +68,19 @@ impl MemoryStore {
             tenants: Mutex::default(),
             secrets: Mutex::default(),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     fn tenant(&self, id: TenantId) -> Result<Shared<PlaneData>> {
         let tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         tenants.get(&id).cloned().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unavailable,
-                "tenant_storage_missing",
-                "this organization has no storage",
-            )
-            .with_context("tenant", id)
+            Error::new(ErrorKind::Unavailable, "tenant_storage_missing", "this organization has no storage")
+                .with_context("tenant", id)
         })
     }
 
     fn unit<D: Clone>(&self, shared: &Shared<D>, plane: Plane, origin: &Origin) -> MemoryUnit<D> {
-        MemoryUnit::read(
-            shared,
-            plane,
-            origin.clone(),
-            &self.inner.environment,
-            &self.inner.signals,
-        )
+        MemoryUnit::read(shared, plane, origin.clone(), &self.inner.environment, &self.inner.signals)
     }
 
     async fn writing<D: Clone>(
@@ -123,37 +111,23 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
-        Ok(Box::new(
-            self.writing(&self.inner.control, Plane::Control, context.origin())
-                .await?,
-        ))
+        Ok(Box::new(self.writing(&self.inner.control, Plane::Control, context.origin()).await?))
     }
 
     async fn read_control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
-        Ok(Box::new(self.unit(
-            &self.inner.control,
-            Plane::Control,
-            context.origin(),
-        )))
+        Ok(Box::new(self.unit(&self.inner.control, Plane::Control, context.origin())))
     }
 
     async fn begin(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
         let shared = self.tenant(context.tenant_id())?;
         let plane = Plane::Tenant(context.tenant_id());
-        Ok(Box::new(
-            self.writing(&shared, plane, context.origin())
-                .await?
-                .with_context(context.clone()),
-        ))
+        Ok(Box::new(self.writing(&shared, plane, context.origin()).await?.with_context(context.clone())))
     }
 
     async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
         let shared = self.tenant(context.tenant_id())?;
         let plane = Plane::Tenant(context.tenant_id());
-        Ok(Box::new(
-            self.unit(&shared, plane, context.origin())
-                .with_context(context.clone()),
-        ))
+        Ok(Box::new(self.unit(&shared, plane, context.origin()).with_context(context.clone())))
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -162,26 +136,14 @@ impl Store for MemoryStore {
 
     async fn provision(&self, tenant: &Tenant) -> Result<()> {
         if !self.isolations().contains(&tenant.isolation) {
-            return Err(Error::config(format!(
-                "isolation {} is not supported",
-                tenant.isolation
-            )));
+            return Err(Error::config(format!("isolation {} is not supported", tenant.isolation)));
         }
-        self.inner
-            .tenants
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(tenant.id)
-            .or_default();
+        self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant.id).or_default();
         Ok(())
     }
 
     async fn deprovision(&self, tenant: &Tenant) -> Result<()> {
-        self.inner
-            .tenants
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&tenant.id);
+        self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant.id);
         Ok(())
     }
 
@@ -203,11 +165,7 @@ impl Store for MemoryStore {
 
     fn local_secret(&self, name: &str) -> Result<Option<SecretString>> {
         let mut secrets = self.inner.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || {
-            URL_SAFE_NO_PAD
-                .encode(self.inner.environment.bytes::<48>())
-                .into()
-        };
+        let fresh = || URL_SAFE_NO_PAD.encode(self.inner.environment.bytes::<48>()).into();
         Ok(Some(secrets.entry(name.to_owned()).or_insert_with(fresh).clone()))
     }
 }

@@ -33,17 +33,8 @@ impl<D: HasPlane> Outbox for MemoryUnit<D> {
         let plane = self.writable()?.plane_mut();
         plane.last_sequence += 1;
         let sequence = plane.last_sequence;
-        let envelope = Envelope {
-            sequence,
-            ..event.clone()
-        };
-        let row = OutboxRow {
-            envelope,
-            attempts: 0,
-            not_before: None,
-            lease: None,
-            parked: false,
-        };
+        let envelope = Envelope { sequence, ..event.clone() };
+        let row = OutboxRow { envelope, attempts: 0, not_before: None, lease: None, parked: false };
         plane.outbox.insert(sequence, row);
         Ok(())
     }
@@ -51,10 +42,7 @@ impl<D: HasPlane> Outbox for MemoryUnit<D> {
     async fn claim(&mut self, lease: LeaseId, now: Timestamp, until: Timestamp, limit: u32) -> Result<Claim> {
         let plane = self.writable()?.plane_mut();
         let mut blocked = HashSet::new();
-        let mut claim = Claim {
-            events: Vec::new(),
-            next_due: None,
-        };
+        let mut claim = Claim { events: Vec::new(), next_due: None };
         for row in plane.outbox.values_mut().filter(|row| !row.parked) {
             if !blocked.insert(row.envelope.aggregate.clone()) {
                 continue;
@@ -62,10 +50,7 @@ impl<D: HasPlane> Outbox for MemoryUnit<D> {
             if claim.events.len() < limit as usize && row.free_at().is_none_or(|at| at <= now) {
                 row.lease = Some((lease, until));
                 row.attempts += 1;
-                claim.events.push(ClaimedEvent {
-                    envelope: row.envelope.clone(),
-                    attempts: row.attempts,
-                });
+                claim.events.push(ClaimedEvent { envelope: row.envelope.clone(), attempts: row.attempts });
             }
             let due = row.free_at().unwrap_or(now);
             claim.next_due = Some(claim.next_due.map_or(due, |earliest| earliest.min(due)));
@@ -75,9 +60,7 @@ impl<D: HasPlane> Outbox for MemoryUnit<D> {
 
     async fn delivered(&mut self, lease: LeaseId, event: EventId) -> Result<bool> {
         let held = self.held(lease, event)?;
-        Ok(held
-            .map(|(data, sequence)| data.plane_mut().outbox.remove(&sequence))
-            .is_some())
+        Ok(held.map(|(data, sequence)| data.plane_mut().outbox.remove(&sequence)).is_some())
     }
 
     async fn retry(
@@ -109,39 +92,22 @@ impl<D: HasPlane> Outbox for MemoryUnit<D> {
     }
 
     async fn pending(&mut self) -> Result<u64> {
-        Ok(self
-            .working
-            .plane()
-            .outbox
-            .values()
-            .filter(|row| !row.parked)
-            .count() as u64)
+        Ok(self.working.plane().outbox.values().filter(|row| !row.parked).count() as u64)
     }
 
     async fn parked(&mut self, limit: u32) -> Result<Vec<Envelope>> {
         let parked = self.working.plane().outbox.values().filter(|row| row.parked);
-        Ok(parked
-            .take(limit as usize)
-            .map(|row| row.envelope.clone())
-            .collect())
+        Ok(parked.take(limit as usize).map(|row| row.envelope.clone()).collect())
     }
 }
 
 #[async_trait]
 impl<D: HasPlane> ConsumedEvents for MemoryUnit<D> {
     async fn record(&mut self, consumer: &str, event: EventId) -> Result<bool> {
-        Ok(self
-            .writable()?
-            .plane_mut()
-            .consumed
-            .insert((consumer.to_owned(), event)))
+        Ok(self.writable()?.plane_mut().consumed.insert((consumer.to_owned(), event)))
     }
 
     async fn contains(&mut self, consumer: &str, event: EventId) -> Result<bool> {
-        Ok(self
-            .working
-            .plane()
-            .consumed
-            .contains(&(consumer.to_owned(), event)))
+        Ok(self.working.plane().consumed.contains(&(consumer.to_owned(), event)))
     }
 }

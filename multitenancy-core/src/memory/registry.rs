@@ -36,13 +36,7 @@ impl TenantRepository for MemoryUnit<Control> {
     }
 
     async fn find(&mut self, key: &TenantKey) -> Result<Option<Tenant>> {
-        Ok(self
-            .working
-            .registry
-            .tenants
-            .values()
-            .find(|tenant| key.names(tenant))
-            .cloned())
+        Ok(self.working.registry.tenants.values().find(|tenant| key.names(tenant)).cloned())
     }
 
     async fn set_status(
@@ -52,12 +46,7 @@ impl TenantRepository for MemoryUnit<Control> {
         to: TenantStatus,
         at: Timestamp,
     ) -> Result<bool> {
-        let row = self
-            .writable()?
-            .registry
-            .tenants
-            .get_mut(&id)
-            .filter(|tenant| tenant.status == from);
+        let row = self.writable()?.registry.tenants.get_mut(&id).filter(|tenant| tenant.status == from);
         let Some(tenant) = row else { return Ok(false) };
         tenant.status = to;
         tenant.updated_at = at;
@@ -67,11 +56,7 @@ impl TenantRepository for MemoryUnit<Control> {
 
     async fn withdraw(&mut self, id: TenantId) -> Result<bool> {
         let registry = &mut self.writable()?.registry;
-        if registry
-            .tenants
-            .get(&id)
-            .is_none_or(|tenant| tenant.status != TenantStatus::Provisioning)
-        {
+        if registry.tenants.get(&id).is_none_or(|tenant| tenant.status != TenantStatus::Provisioning) {
             return Ok(false);
         }
         registry.tenants.remove(&id);
@@ -103,11 +88,7 @@ impl TenantRepository for MemoryUnit<Control> {
 impl MembershipRepository for MemoryUnit<Control> {
     async fn insert(&mut self, membership: &Membership) -> Result<()> {
         let key = (membership.user_id, membership.tenant_id);
-        self.writable()?
-            .registry
-            .memberships
-            .entry(key)
-            .or_insert_with(|| membership.clone());
+        self.writable()?.registry.memberships.entry(key).or_insert_with(|| membership.clone());
         Ok(())
     }
 
@@ -135,8 +116,6 @@ impl MembershipRepository for MemoryUnit<Control> {
             .take(page.size() as usize + 1)
             .cloned()
             .collect();
-        Ok(Page::from_overfull(items, page, |membership: &Membership| {
-            membership.tenant_id
-        }))
+        Ok(Page::from_overfull(items, page, |membership: &Membership| membership.tenant_id))
     }
 }

@@ -30,19 +30,13 @@ impl<D> Shared<D> {
 
 impl<D> Clone for Shared<D> {
     fn clone(&self) -> Self {
-        Self {
-            data: self.data.clone(),
-            turn: self.turn.clone(),
-        }
+        Self { data: self.data.clone(), turn: self.turn.clone() }
     }
 }
 
 impl<D: Default> Default for Shared<D> {
     fn default() -> Self {
-        Self {
-            data: Arc::default(),
-            turn: Arc::default(),
-        }
+        Self { data: Arc::default(), turn: Arc::default() }
     }
 }
 
@@ -82,19 +76,13 @@ impl<D: Clone> MemoryUnit<D> {
     }
 
     pub fn with_turn(self, turn: OwnedMutexGuard<()>) -> Self {
-        Self {
-            turn: Some(turn),
-            ..self
-        }
+        Self { turn: Some(turn), ..self }
     }
 }
 
 impl<D> MemoryUnit<D> {
     pub(super) fn with_context(self, context: TenantContext) -> Self {
-        Self {
-            context: Some(context),
-            ..self
-        }
+        Self { context: Some(context), ..self }
     }
 
     /// Refuses to write in a unit that only reads.
@@ -193,13 +181,8 @@ impl ControlTransaction for MemoryUnit<Control> {
 }
 
 impl TenantTransaction for MemoryUnit<PlaneData> {
-    #[expect(
-        clippy::expect_used,
-        reason = "the store gives every unit inside a tenant its context"
-    )]
+    #[expect(clippy::expect_used, reason = "the store gives every unit inside a tenant its context")]
     fn context(&self) -> &TenantContext {
-        self.context
-            .as_ref()
-            .expect("a unit inside a tenant has a context")
+        self.context.as_ref().expect("a unit inside a tenant has a context")
     }
 }

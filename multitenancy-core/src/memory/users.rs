@@ -14,13 +14,7 @@ use crate::{
 
 impl<D: HasPlane> MemoryUnit<D> {
     fn user_where(&self, matches: impl Fn(&User) -> bool) -> Option<User> {
-        self.working
-            .plane()
-            .users
-            .values()
-            .map(|row| &row.user)
-            .find(|user| matches(user))
-            .cloned()
+        self.working.plane().users.values().map(|row| &row.user).find(|user| matches(user)).cloned()
     }
 
     /// Changes a user's row; `false` when there is none.
@@ -37,13 +31,7 @@ impl<D: HasPlane> UserRepository for MemoryUnit<D> {
         if users.values().any(|row| row.user.email == user.email) {
             return Err(email_taken());
         }
-        users.insert(
-            user.id,
-            UserRow {
-                user: user.clone(),
-                password: password.cloned(),
-            },
-        );
+        users.insert(user.id, UserRow { user: user.clone(), password: password.cloned() });
         Ok(())
     }
 
@@ -67,21 +55,12 @@ impl<D: HasPlane> UserRepository for MemoryUnit<D> {
     async fn update(&mut self, user: &User) -> Result<bool> {
         self.change(user.id, |row| {
             let (email, created_at) = (row.user.email.clone(), row.user.created_at);
-            row.user = User {
-                email,
-                created_at,
-                ..user.clone()
-            };
+            row.user = User { email, created_at, ..user.clone() };
         })
     }
 
     async fn password_hash(&mut self, id: UserId) -> Result<Option<PasswordHash>> {
-        Ok(self
-            .working
-            .plane()
-            .users
-            .get(&id)
-            .and_then(|row| row.password.clone()))
+        Ok(self.working.plane().users.get(&id).and_then(|row| row.password.clone()))
     }
 
     async fn set_password_hash(&mut self, id: UserId, password: &PasswordHash) -> Result<bool> {

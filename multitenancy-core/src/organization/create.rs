@@ -29,7 +29,7 @@ impl Tenancy {
     /// It goes on when the caller goes away, and is completely there or not at all: what a failure has left is undone
     /// at once, what a crash has left is finished at the next start (S116).
     ///
-    /// 409 `slug_taken`, 422 `slug_required` when none can be made from the name, 403 `wrong_scope`.
+    /// 409 `slug_taken`, 422 `slug_reserved`, or `slug_required` when none can be made from the name, 403 `wrong_scope`.
     pub async fn create_organization(&self, caller: &Caller, new: NewOrganization) -> Result<Tenant> {
         let control = caller.control_context()?.clone();
         let tenant = self.new_tenant(caller.user_id(), new)?;
@@ -38,14 +38,12 @@ impl Tenancy {
             register(&*store, &control, &tenant).await?;
             provision::finish_or_undo(&*store, &tenant).await
         };
-        tokio::spawn(creation.in_current_span())
-            .await
-            .map_err(Error::internal)?
+        tokio::spawn(creation.in_current_span()).await.map_err(Error::internal)?
     }
 
     fn new_tenant(&self, owner_id: UserId, new: NewOrganization) -> Result<Tenant> {
         let slug = match new.slug {
-            Some(slug) => slug,
+            Some(slug) => slug.require_unreserved().map(|()| slug)?,
             None => Slug::derive(&new.name)?,
         };
         let known = self.store().isolations();
@@ -54,15 +52,9 @@ impl Tenancy {
             Some(_) => {
                 let names: Vec<_> = known.iter().map(|isolation| isolation.as_str()).collect();
                 let message = format!("must be one of: {}", names.join(", "));
-                return Err(Error::invalid_field(
-                    "isolation",
-                    "isolation_unsupported",
-                    message,
-                ));
+                return Err(Error::invalid_field("isolation", "isolation_unsupported", message));
             }
-            None => *known
-                .first()
-                .ok_or_else(|| Error::config("the store has no isolation"))?,
+            None => *known.first().ok_or_else(|| Error::config("the store has no isolation"))?,
         };
         let environment = self.environment();
         let now = environment.now();
@@ -85,11 +77,8 @@ impl Tenancy {
 async fn register(store: &dyn Store, context: &ControlContext, tenant: &Tenant) -> Result<()> {
     let mut unit = store.control(context).await?;
     unit.tenants().insert(tenant).await?;
-    let membership = Membership {
-        tenant_id: tenant.id,
-        user_id: tenant.owner_id,
-        created_at: tenant.created_at,
-    };
+    let membership =
+        Membership { tenant_id: tenant.id, user_id: tenant.owner_id, created_at: tenant.created_at };
     unit.memberships().insert(&membership).await?;
     unit.commit().await
 }

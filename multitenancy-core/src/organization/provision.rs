@@ -33,10 +33,7 @@ pub(crate) async fn resume(store: &dyn Store, before: Timestamp) -> Result<usize
     let mut page = PageRequest::<TenantId>::first(PageRequest::<TenantId>::MAX_SIZE);
     loop {
         let mut unit = store.read_control(&ControlContext::system(REASON)).await?;
-        let found = unit
-            .tenants()
-            .list(Some(TenantStatus::Provisioning), &page)
-            .await?;
+        let found = unit.tenants().list(Some(TenantStatus::Provisioning), &page).await?;
         drop(unit);
         for tenant in found.items.iter().filter(|tenant| tenant.created_at < before) {
             tracing::info!(tenant = %tenant.id, slug = %tenant.slug, "finishing an interrupted organization");
@@ -77,11 +74,7 @@ async fn add_owner(store: &dyn Store, tenant: &Tenant) -> Result<()> {
     let owner = unit.users().find(tenant.owner_id).await?;
     drop(unit);
     let owner = owner.ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotFound,
-            "owner_not_found",
-            "the owner of the organization is gone",
-        )
+        Error::new(ErrorKind::NotFound, "owner_not_found", "the owner of the organization is gone")
     })?;
 
     let context = TenantContext::system(Arc::new(tenant.clone()), REASON);
@@ -99,11 +92,7 @@ async fn add_owner(store: &dyn Store, tenant: &Tenant) -> Result<()> {
         ..User::new(id, owner.email, vec![Role::OWNER], environment.now())
     };
     unit.users().insert(&user, None).await?;
-    unit.publish(UserCreated {
-        user_id: id,
-        platform_user_id: Some(owner.id),
-    })
-    .await?;
+    unit.publish(UserCreated { user_id: id, platform_user_id: Some(owner.id) }).await?;
     unit.commit().await
 }
 
@@ -111,25 +100,14 @@ async fn activate(store: &dyn Store, tenant: &Tenant) -> Result<Tenant> {
     let now = store.environment().now();
     let status = tenant.status.transition(TenantStatus::Active)?;
     let mut unit = store.control(&ControlContext::system(REASON)).await?;
-    if !unit
-        .tenants()
-        .set_status(tenant.id, tenant.status, status, now)
-        .await?
-    {
-        let changed = Error::new(
-            ErrorKind::Conflict,
-            "invalid_transition",
-            "the organization has changed meanwhile",
-        );
+    if !unit.tenants().set_status(tenant.id, tenant.status, status, now).await? {
+        let changed =
+            Error::new(ErrorKind::Conflict, "invalid_transition", "the organization has changed meanwhile");
         return Err(changed.with_context("tenant", tenant.id));
     }
     unit.publish(TenantCreated::from(tenant)).await?;
     unit.commit().await?;
-    Ok(Tenant {
-        status,
-        updated_at: now,
-        ..tenant.clone()
-    })
+    Ok(Tenant { status, updated_at: now, ..tenant.clone() })
 }
 
 /// Takes back a registration, storage first: a crash in between leaves a row for the next start to find, never

@@ -43,9 +43,7 @@ impl Tenancy {
                 let membership = unit.memberships().find(id, caller.user_id()).await?;
                 drop(unit);
                 membership.ok_or_else(crate::tenant::not_found)?;
-                self.find_tenant(&id.into())
-                    .await?
-                    .ok_or_else(crate::tenant::not_found)
+                self.find_tenant(&id.into()).await?.ok_or_else(crate::tenant::not_found)
             }
         }
     }

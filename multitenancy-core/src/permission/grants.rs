@@ -16,22 +16,14 @@ pub struct Grants {
 impl Grants {
     /// The built-in roles with their part of the catalogue, to grant the application's own permissions on top.
     pub fn builder() -> GrantsBuilder {
-        GrantsBuilder {
-            grants: Self {
-                by_role: catalogue::built_in(),
-            },
-            unknown: None,
-        }
+        GrantsBuilder { grants: Self { by_role: catalogue::built_in() }, unknown: None }
     }
 
     /// Whether one of `roles` may do `permission`.
     pub fn allows(&self, roles: &[Role], permission: &str) -> bool {
         roles.iter().any(|role| {
             *role == Role::SUPER_ADMIN
-                || self
-                    .by_role
-                    .get(role)
-                    .is_some_and(|granted| granted.contains(permission))
+                || self.by_role.get(role).is_some_and(|granted| granted.contains(permission))
         })
     }
 
@@ -40,12 +32,8 @@ impl Grants {
         if self.allows(roles, P::NAME) {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Forbidden,
-            "permission_denied",
-            "your role does not allow this",
-        )
-        .with_context("permission", P::NAME))
+        Err(Error::new(ErrorKind::Forbidden, "permission_denied", "your role does not allow this")
+            .with_context("permission", P::NAME))
     }
 
     /// What `role` may do, in order; all it may is not listed for `super_admin`, which may do everything.
@@ -56,9 +44,7 @@ impl Grants {
 
 impl Default for Grants {
     fn default() -> Self {
-        Self {
-            by_role: catalogue::built_in(),
-        }
+        Self { by_role: catalogue::built_in() }
     }
 }
 
@@ -76,11 +62,7 @@ impl GrantsBuilder {
         match role.level() {
             Some(level) => {
                 for role in &Role::LADDER[level..] {
-                    self.grants
-                        .by_role
-                        .entry(role.clone())
-                        .or_default()
-                        .insert(P::NAME);
+                    self.grants.by_role.entry(role.clone()).or_default().insert(P::NAME);
                 }
             }
             None => self.unknown = Some(role.clone()),
@@ -92,9 +74,7 @@ impl GrantsBuilder {
     pub fn build(self) -> Result<Grants> {
         match self.unknown {
             None => Ok(self.grants),
-            Some(role) => Err(Error::config(format!(
-                "a permission is granted to the unknown role {role}"
-            ))),
+            Some(role) => Err(Error::config(format!("a permission is granted to the unknown role {role}"))),
         }
     }
 }
@@ -109,19 +89,14 @@ mod tests {
 
     #[test]
     fn a_grant_reaches_the_role_and_those_above_it() {
-        let grants = Grants::builder()
-            .grant::<WriteProjects>(&Role::MEMBER)
-            .build()
-            .unwrap();
+        let grants = Grants::builder().grant::<WriteProjects>(&Role::MEMBER).build().unwrap();
         let may = |role: Role| grants.allows(&[role], WriteProjects::NAME);
         assert!(!may(Role::GUEST) && may(Role::MEMBER) && may(Role::ADMIN) && may(Role::OWNER));
         assert!(!may("stranger".parse().unwrap()), "an unknown role may nothing");
         assert!(!grants.allows(&[], WriteProjects::NAME));
         let denied = grants.require::<WriteProjects>(&[Role::GUEST]).unwrap_err();
         assert_eq!(denied.code(), "permission_denied");
-        let unknown = Grants::builder()
-            .grant::<WriteProjects>(&"stranger".parse().unwrap())
-            .build();
+        let unknown = Grants::builder().grant::<WriteProjects>(&"stranger".parse().unwrap()).build();
         assert!(unknown.is_err());
     }
 }

@@ -20,19 +20,11 @@ mod tests {
     fn delays_double_up_to_an_hour() {
         let environment = Environment::system();
         let seconds = |attempts| delay(Duration::from_secs(5), attempts, &environment).as_secs_f64();
-        for (attempts, least) in [
-            (1, 5.0),
-            (2, 10.0),
-            (3, 20.0),
-            (10, 2560.0),
-            (11, 3600.0),
-            (u32::MAX, 3600.0),
-        ] {
+        for (attempts, least) in
+            [(1, 5.0), (2, 10.0), (3, 20.0), (10, 2560.0), (11, 3600.0), (u32::MAX, 3600.0)]
+        {
             let seconds = seconds(attempts);
-            assert!(
-                (least..=least * 1.25).contains(&seconds),
-                "attempt {attempts}: {seconds}"
-            );
+            assert!((least..=least * 1.25).contains(&seconds), "attempt {attempts}: {seconds}");
         }
     }
 }

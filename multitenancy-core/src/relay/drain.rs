@@ -49,8 +49,7 @@ impl Relay {
             let outcomes = join_all(claim.events.iter().map(|event| self.deliver(&realm, event))).await;
             let mut unit = realm.begin(&*self.store).await?;
             for (event, outcome) in claim.events.iter().zip(outcomes) {
-                self.settle(&mut *unit, lease, event, outcome, &mut drained)
-                    .await?;
+                self.settle(&mut *unit, lease, event, outcome, &mut drained).await?;
             }
             unit.commit().await?;
         }
@@ -70,10 +69,7 @@ impl Relay {
         // Most looks find nothing: a read does not take its turn among those who write.
         let mut unit = realm.read(&*self.store).await?;
         if unit.outbox().pending().await? == 0 {
-            return Ok(Claim {
-                events: Vec::new(),
-                next_due: None,
-            });
+            return Ok(Claim { events: Vec::new(), next_due: None });
         }
         drop(unit);
         let now = self.store.environment().now();
@@ -121,10 +117,7 @@ impl Relay {
         }
         let delay = backoff::delay(self.config.backoff, claimed.attempts, environment);
         let not_before = now + TimeDelta::from_std(delay).map_err(Error::internal)?;
-        let given_back = unit
-            .outbox()
-            .retry(lease, event.event_id, not_before, &report)
-            .await?;
+        let given_back = unit.outbox().retry(lease, event.event_id, not_before, &report).await?;
         drained.retried += usize::from(given_back);
         Ok(())
     }

@@ -64,8 +64,6 @@ impl Relay {
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Relay").field("config", &self.config).finish_non_exhaustive()
     }
 }

@@ -83,10 +83,7 @@ impl Relay {
         signals.outbox_grew(Plane::Control);
         let mut page = PageRequest::<TenantId>::first(PageRequest::<TenantId>::MAX_SIZE);
         loop {
-            let mut unit = self
-                .store
-                .read_control(&ControlContext::system("event relay"))
-                .await?;
+            let mut unit = self.store.read_control(&ControlContext::system("event relay")).await?;
             let found = unit.tenants().list(Some(TenantStatus::Active), &page).await?;
             drop(unit);
             for tenant in found.items {
@@ -123,9 +120,7 @@ impl Relay {
         let Some(earliest) = schedule.due.values().min() else {
             return std::future::pending().await;
         };
-        let wait = (*earliest - self.store.environment().now())
-            .to_std()
-            .unwrap_or_default();
+        let wait = (*earliest - self.store.environment().now()).to_std().unwrap_or_default();
         // At least a moment, so that clocks that disagree cost no processor.
         tokio::time::sleep(wait.max(Duration::from_millis(10))).await;
     }

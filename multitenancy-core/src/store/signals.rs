@@ -57,12 +57,7 @@ impl Signals {
     /// Tells that a tenant's row has changed. Its outbox is looked at too: events of a tenant that was not active
     /// have been waiting.
     pub fn tenant_changed(&self, id: TenantId) {
-        for listener in self
-            .tenant_listeners
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for listener in self.tenant_listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
             listener(id);
         }
         self.outbox_grew(Plane::Tenant(id));
@@ -70,10 +65,7 @@ impl Signals {
 
     /// Calls `listener` at every change of a tenant's row, before the commit returns to its caller.
     pub fn on_tenant_changed(&self, listener: impl Fn(TenantId) + Send + Sync + 'static) {
-        self.tenant_listeners
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(listener));
+        self.tenant_listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 }
 

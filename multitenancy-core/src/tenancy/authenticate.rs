@@ -27,17 +27,8 @@ impl Tenancy {
     /// tenant is not.
     pub async fn authenticate(&self, access_token: &str, facts: &RequestFacts) -> Result<Caller> {
         let (claims, realm) = self.token_realm(access_token, facts).await?;
-        let roles = self
-            .inner
-            .principals
-            .roles(&claims, &realm, &*self.inner.store)
-            .await?;
-        Ok(Caller {
-            realm,
-            user_id: claims.sub,
-            session_id: claims.sid,
-            roles,
-        })
+        let roles = self.inner.principals.roles(&claims, &realm, &*self.inner.store).await?;
+        Ok(Caller { realm, user_id: claims.sub, session_id: claims.sid, roles })
     }
 
     /// What a token says and where it is good, whatever has become of its session and its user.
@@ -62,13 +53,7 @@ impl Tenancy {
         if let Some(tenant) = &tenant {
             tenant.require_active()?;
         }
-        let realm = Realm::new(
-            tenant,
-            Origin {
-                actor,
-                request_id: facts.request_id.clone(),
-            },
-        );
+        let realm = Realm::new(tenant, Origin { actor, request_id: facts.request_id.clone() });
         Ok((claims, realm))
     }
 
@@ -84,26 +69,15 @@ impl Tenancy {
     /// The tenant a request without a credential names. As [`realm`](Self::realm), and 400 `tenant_required` when it
     /// names none.
     pub async fn tenant_context(&self, facts: &RequestFacts) -> Result<TenantContext> {
-        let tenant = self
-            .named_tenant(&facts.tenant_keys)
-            .await?
-            .ok_or_else(crate::tenant::required)?;
-        Ok(TenantContext::resolved(
-            tenant,
-            Origin::anonymous(facts.request_id.clone()),
-        ))
+        let tenant = self.named_tenant(&facts.tenant_keys).await?.ok_or_else(crate::tenant::required)?;
+        Ok(TenantContext::resolved(tenant, Origin::anonymous(facts.request_id.clone())))
     }
 
     async fn named_tenant(&self, keys: &[TenantKey]) -> Result<Option<Arc<Tenant>>> {
         let Some((first, others)) = keys.split_first() else {
             return Ok(None);
         };
-        let tenant = self
-            .inner
-            .directory
-            .find(first)
-            .await?
-            .ok_or_else(crate::tenant::not_found)?;
+        let tenant = self.inner.directory.find(first).await?.ok_or_else(crate::tenant::not_found)?;
         if !others.iter().all(|key| key.names(&tenant)) {
             return Err(crate::tenant::mismatch());
         }

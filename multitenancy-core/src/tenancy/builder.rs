@@ -181,20 +181,14 @@ impl TenancyBuilder {
             resolution: self.resolution,
             grants: self.grants.build()?,
             started_at: environment.now(),
-            _worker: if self.background {
-                Some(Worker::spawn(store.clone(), relay.clone())?)
-            } else {
-                None
-            },
+            _worker: if self.background { Some(Worker::spawn(store.clone(), relay.clone())?) } else { None },
             directory,
             relay,
             mailer,
             bus,
             store,
         };
-        Ok(Tenancy {
-            inner: Arc::new(inner),
-        })
+        Ok(Tenancy { inner: Arc::new(inner) })
     }
 }
 

@@ -38,10 +38,7 @@ impl TenantDirectory {
     pub fn new(store: Arc<dyn Store>, ttl: Duration, capacity: u64) -> Self {
         let cache = Arc::new(TenantCache {
             tenants: Cache::builder().max_capacity(capacity).time_to_live(ttl).build(),
-            ids: Cache::builder()
-                .max_capacity(2 * capacity)
-                .time_to_live(ttl)
-                .build(),
+            ids: Cache::builder().max_capacity(2 * capacity).time_to_live(ttl).build(),
             changes: AtomicU64::new(0),
             writing: Mutex::new(()),
         });
@@ -60,10 +57,7 @@ impl TenantDirectory {
             return Ok(Some(tenant));
         }
         let before = self.cache.changes.load(Ordering::Acquire);
-        let mut unit = self
-            .store
-            .read_control(&ControlContext::system("tenant resolution"))
-            .await?;
+        let mut unit = self.store.read_control(&ControlContext::system("tenant resolution")).await?;
         let found = unit.tenants().find(key).await?.map(Arc::new);
         if let Some(tenant) = &found
             && tenant.status == TenantStatus::Active

@@ -52,13 +52,7 @@ impl Principals {
             return Err(ended());
         }
         let roles: Arc<[Role]> = user.roles.into();
-        self.0.insert(
-            key,
-            Principal {
-                roles: roles.clone(),
-                read_at: now,
-            },
-        );
+        self.0.insert(key, Principal { roles: roles.clone(), read_at: now });
         Ok(roles)
     }
 
@@ -68,10 +62,6 @@ impl Principals {
 }
 
 fn ended() -> Error {
-    Error::new(
-        ErrorKind::Unauthenticated,
-        "invalid_token",
-        "the access token is not valid (any more)",
-    )
-    .with_context("fault", "session ended, or user gone or inactive")
+    Error::new(ErrorKind::Unauthenticated, "invalid_token", "the access token is not valid (any more)")
+        .with_context("fault", "session ended, or user gone or inactive")
 }

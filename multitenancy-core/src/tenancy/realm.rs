@@ -101,9 +101,9 @@ impl Caller {
     pub fn tenant_context(&self) -> Result<&TenantContext> {
         match &self.realm {
             Realm::Tenant(context) => Ok(context),
-            Realm::Platform(_) => Err(wrong_scope(
-                "this needs a token of an organization: POST /auth/switch",
-            )),
+            Realm::Platform(_) => {
+                Err(wrong_scope("this needs a token of an organization: POST /auth/switch"))
+            }
         }
     }
 

@@ -27,9 +27,7 @@ impl TenantContext {
     pub(crate) fn delivered(tenant: Arc<Tenant>, event: &Envelope) -> Result<Self> {
         tenant.require_active()?;
         let origin = Origin {
-            actor: Actor::System {
-                reason: format!("handling {}", event.event_type),
-            },
+            actor: Actor::System { reason: format!("handling {}", event.event_type) },
             request_id: event.correlation_id.as_deref().and_then(RequestId::parse),
         };
         Ok(Self { tenant, origin })
@@ -39,10 +37,7 @@ impl TenantContext {
     /// behind it.
     pub fn system(tenant: Arc<Tenant>, reason: &'static str) -> Self {
         tracing::debug!(tenant = %tenant.id, reason, "system context");
-        Self {
-            tenant,
-            origin: Origin::system(reason),
-        }
+        Self { tenant, origin: Origin::system(reason) }
     }
 
     /// The tenant, as it was when the context was made.
@@ -89,9 +84,7 @@ impl ControlContext {
 
     /// Work of the system itself, for `reason`.
     pub fn system(reason: &'static str) -> Self {
-        Self {
-            origin: Origin::system(reason),
-        }
+        Self { origin: Origin::system(reason) }
     }
 
     /// Who does the work, and in the course of which request.

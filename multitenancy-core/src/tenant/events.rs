@@ -19,11 +19,7 @@ pub struct TenantCreated {
 
 impl From<&Tenant> for TenantCreated {
     fn from(tenant: &Tenant) -> Self {
-        Self {
-            tenant_id: tenant.id,
-            slug: tenant.slug.clone(),
-            owner_id: tenant.owner_id,
-        }
+        Self { tenant_id: tenant.id, slug: tenant.slug.clone(), owner_id: tenant.owner_id }
     }
 }
 

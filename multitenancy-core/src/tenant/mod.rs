@@ -57,13 +57,9 @@ impl Tenant {
         if self.status == TenantStatus::Active {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Forbidden,
-            "tenant_inactive",
-            "this organization is not active",
-        )
-        .with_context("tenant", self.id)
-        .with_context("status", self.status))
+        Err(Error::new(ErrorKind::Forbidden, "tenant_inactive", "this organization is not active")
+            .with_context("tenant", self.id)
+            .with_context("status", self.status))
     }
 }
 
@@ -213,17 +209,11 @@ impl FromStr for Plan {
 
     fn from_str(text: &str) -> Result<Self> {
         let fits = (1..=40).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
         if fits {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::invalid_field(
-            "plan",
-            "plan_invalid",
-            "must be 1 to 40 characters of a-z, 0-9, _ and -",
-        ))
+        Err(Error::invalid_field("plan", "plan_invalid", "must be 1 to 40 characters of a-z, 0-9, _ and -"))
     }
 }
 
@@ -255,10 +245,7 @@ mod tests {
                 (Suspended, Canceled),
             ]
         );
-        assert_eq!(
-            Canceled.transition(Active).unwrap_err().code(),
-            "invalid_transition"
-        );
+        assert_eq!(Canceled.transition(Active).unwrap_err().code(), "invalid_transition");
     }
 
     #[test]

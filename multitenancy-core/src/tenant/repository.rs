@@ -89,18 +89,10 @@ pub trait MembershipRepository: Send {
 
 /// The error for a slug that another tenant has: 409 `slug_taken`.
 pub fn slug_taken() -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        "slug_taken",
-        "this name is taken in addresses: choose another slug",
-    )
+    Error::new(ErrorKind::Conflict, "slug_taken", "this name is taken in addresses: choose another slug")
 }
 
 /// The error for a domain that another tenant has: 409 `domain_taken`.
 pub fn domain_taken() -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        "domain_taken",
-        "this domain belongs to another organization",
-    )
+    Error::new(ErrorKind::Conflict, "domain_taken", "this domain belongs to another organization")
 }

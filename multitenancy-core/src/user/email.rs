@@ -16,6 +16,12 @@ impl Email {
     /// The longest address (RFC 5321 path, less its brackets).
     pub const MAX_LEN: usize = 254;
 
+    /// The address that a store has kept. Not judged again, so that a rule that becomes stricter locks nobody out.
+    pub fn from_stored(address: String) -> Self {
+        let key = key(&address);
+        Self { address, key }
+    }
+
     /// The address as it was given, for mail and display.
     pub fn as_str(&self) -> &str {
         &self.address
@@ -43,30 +49,21 @@ impl FromStr for Email {
     /// Reads one plain address: no display name, no quoted local part, no address literal, no control
     /// characters, a domain of at least two labels. 422 `email_invalid` otherwise.
     fn from_str(text: &str) -> Result<Self> {
-        let options = Options::default()
-            .without_display_text()
-            .without_domain_literal()
-            .with_required_tld();
-        let parsed = EmailAddress::parse_with_options(text, options)
-            .ok()
-            .filter(|parsed| {
-                text.len() <= Self::MAX_LEN
-                    && !parsed.local_part().starts_with('"')
-                    && !text.chars().any(|char| char.is_control() || char.is_whitespace())
-            });
+        let options = Options::default().without_display_text().without_domain_literal().with_required_tld();
+        let parsed = EmailAddress::parse_with_options(text, options).ok().filter(|parsed| {
+            text.len() <= Self::MAX_LEN
+                && !parsed.local_part().starts_with('"')
+                && !text.chars().any(|char| char.is_control() || char.is_whitespace())
+        });
         if parsed.is_none() {
-            return Err(Error::invalid_field(
-                "email",
-                "email_invalid",
-                "must be an e-mail address",
-            ));
+            return Err(Error::invalid_field("email", "email_invalid", "must be an e-mail address"));
         }
-        let key = text.nfkc().collect::<String>().to_lowercase();
-        Ok(Self {
-            address: text.to_owned(),
-            key,
-        })
+        Ok(Self::from_stored(text.to_owned()))
     }
+}
+
+fn key(address: &str) -> String {
+    address.nfkc().collect::<String>().to_lowercase()
 }
 
 impl PartialEq for Email {

@@ -69,12 +69,7 @@ impl ProfileUpdate {
             ("full_name", self.full_name, &mut profile.full_name, MAX_CHARS),
             ("first_name", self.first_name, &mut profile.first_name, MAX_CHARS),
             ("last_name", self.last_name, &mut profile.last_name, MAX_CHARS),
-            (
-                "display_name",
-                self.display_name,
-                &mut profile.display_name,
-                MAX_CHARS,
-            ),
+            ("display_name", self.display_name, &mut profile.display_name, MAX_CHARS),
             ("phone", self.phone, &mut profile.phone, 40),
             ("avatar_url", self.avatar_url, &mut profile.avatar_url, MAX_URL),
         ];
@@ -100,11 +95,7 @@ impl ProfileUpdate {
             let size = serde_json::to_vec(&profile.metadata).map_or(usize::MAX, |json| json.len());
             if size > MAX_METADATA {
                 let message = "must not exceed 16 KiB in all".to_owned();
-                refused.push(FieldError {
-                    field: "metadata".into(),
-                    code: "too_large",
-                    message,
-                });
+                refused.push(FieldError { field: "metadata".into(), code: "too_large", message });
             } else if profile.metadata != before {
                 changed.push("metadata");
             }
@@ -122,13 +113,7 @@ impl ProfileUpdate {
 
 fn parse_text(field: &'static str, text: &str, max: usize) -> Result<Option<String>, FieldError> {
     let text = text.trim();
-    let refuse = |code, message: String| {
-        Err(FieldError {
-            field: field.into(),
-            code,
-            message,
-        })
-    };
+    let refuse = |code, message: String| Err(FieldError { field: field.into(), code, message });
     if text.is_empty() {
         return Ok(None);
     }
@@ -138,11 +123,7 @@ fn parse_text(field: &'static str, text: &str, max: usize) -> Result<Option<Stri
     if text.chars().any(char::is_control) {
         return refuse("control_characters", "must not hold control characters".into());
     }
-    if field == "avatar_url"
-        && !["http://", "https://"]
-            .iter()
-            .any(|scheme| text.starts_with(scheme))
-    {
+    if field == "avatar_url" && !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
         return refuse("url_invalid", "must be an http or https address".into());
     }
     Ok(Some(text.to_owned()))
@@ -158,12 +139,7 @@ mod tests {
     fn user() -> User {
         let environment = Environment::system();
         let email = "ada@example.com".parse().unwrap();
-        User::new(
-            UserId::generate(&environment),
-            email,
-            vec![Role::MEMBER],
-            environment.now(),
-        )
+        User::new(UserId::generate(&environment), email, vec![Role::MEMBER], environment.now())
     }
 
     #[test]
@@ -178,20 +154,11 @@ mod tests {
             metadata: json!({"b": null, "c": 3}).as_object().cloned(),
             ..ProfileUpdate::default()
         };
-        assert_eq!(
-            update.clone().apply(&mut user, at).unwrap(),
-            ["full_name", "phone", "metadata"]
-        );
+        assert_eq!(update.clone().apply(&mut user, at).unwrap(), ["full_name", "phone", "metadata"]);
         assert_eq!(user.profile.full_name.as_deref(), Some("Ada Lovelace"));
         assert_eq!(user.profile.phone, None);
-        assert_eq!(
-            Value::Object(user.profile.metadata.clone()),
-            json!({"a": 1, "c": 3})
-        );
-        assert!(
-            update.apply(&mut user, at).unwrap().is_empty(),
-            "the same change again is none"
-        );
+        assert_eq!(Value::Object(user.profile.metadata.clone()), json!({"a": 1, "c": 3}));
+        assert!(update.apply(&mut user, at).unwrap().is_empty(), "the same change again is none");
     }
 
     #[test]
@@ -207,11 +174,7 @@ mod tests {
             ..ProfileUpdate::default()
         };
         let error = update.apply(&mut user, before.updated_at).unwrap_err();
-        let codes: Vec<_> = error
-            .fields()
-            .iter()
-            .map(|field| (field.field.as_str(), field.code))
-            .collect();
+        let codes: Vec<_> = error.fields().iter().map(|field| (field.field.as_str(), field.code)).collect();
         assert_eq!(
             codes,
             [

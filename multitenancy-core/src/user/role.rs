@@ -23,13 +23,7 @@ impl Role {
     pub const SUPER_ADMIN: Self = Self(Cow::Borrowed("super_admin"));
 
     /// The built-in roles from the lowest level, 0, upwards. Each may do all that the ones below it may.
-    pub const LADDER: [Self; 5] = [
-        Self::GUEST,
-        Self::MEMBER,
-        Self::ADMIN,
-        Self::OWNER,
-        Self::SUPER_ADMIN,
-    ];
+    pub const LADDER: [Self; 5] = [Self::GUEST, Self::MEMBER, Self::ADMIN, Self::OWNER, Self::SUPER_ADMIN];
 
     /// The name.
     pub fn as_str(&self) -> &str {
@@ -47,17 +41,11 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self> {
         let fits = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
         if fits {
             return Ok(Self(Cow::Owned(text.to_owned())));
         }
-        Err(Error::invalid_field(
-            "role",
-            "role_invalid",
-            "must be 1 to 64 characters of a-z, 0-9 and _",
-        ))
+        Err(Error::invalid_field("role", "role_invalid", "must be 1 to 64 characters of a-z, 0-9 and _"))
     }
 }
 

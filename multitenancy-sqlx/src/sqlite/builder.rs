@@ -105,7 +105,9 @@ impl SqliteStoreBuilder {
 /// The directory that a URL such as `sqlite:data`, `sqlite:/var/lib/app` or `sqlite://data` names.
 fn directory(url: &str) -> Result<PathBuf> {
     let refuse = |why: &str| {
-        Err(Error::config(format!("the database URL {url:?} {why}; write sqlite:<directory>, such as sqlite:data")))
+        Err(Error::config(format!(
+            "the database URL {url:?} {why}; write sqlite:<directory>, such as sqlite:data"
+        )))
     };
     let Some(path) = url.strip_prefix("sqlite:") else { return refuse("is not of SQLite") };
     let path = path.strip_prefix("//").unwrap_or(path);
@@ -131,7 +133,9 @@ mod tests {
         for (url, path) in [("sqlite:data", "data"), ("sqlite://data", "data"), ("sqlite:/var/x", "/var/x")] {
             assert_eq!(directory(url).unwrap(), PathBuf::from(path), "{url}");
         }
-        for wrong in ["", "data", "sqlite:", "sqlite://", "sqlite::memory:", "sqlite:data?mode=rwc", "postgres://x"] {
+        for wrong in
+            ["", "data", "sqlite:", "sqlite://", "sqlite::memory:", "sqlite:data?mode=rwc", "postgres://x"]
+        {
             let error = directory(wrong).unwrap_err().to_string();
             assert!(error.contains("write sqlite:<directory>"), "{wrong}: {error}");
         }

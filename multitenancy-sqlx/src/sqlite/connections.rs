@@ -95,7 +95,12 @@ impl Connections {
 
     /// A connection to the file of `plane`, opened with `open` when none is idle. Waits for a turn and for room, in
     /// order, each within the bound.
-    pub async fn acquire<F, O>(&self, plane: Plane, access: Access, open: F) -> Result<(SqliteConnection, Slot)>
+    pub async fn acquire<F, O>(
+        &self,
+        plane: Plane,
+        access: Access,
+        open: F,
+    ) -> Result<(SqliteConnection, Slot)>
     where
         F: FnOnce() -> O,
         O: Future<Output = Result<SqliteConnection>>,
@@ -144,7 +149,8 @@ impl Connections {
     pub async fn close_idle(&self, plane: Plane) {
         let closing = {
             let mut state = self.state();
-            let (closing, kept): (VecDeque<_>, _) = state.idle.drain(..).partition(|idle| idle.plane == plane);
+            let (closing, kept): (VecDeque<_>, _) =
+                state.idle.drain(..).partition(|idle| idle.plane == plane);
             state.idle = kept;
             closing
         };

@@ -27,7 +27,10 @@ impl SqliteControlTransaction {
     ///
     /// Nested transactions (`sqlx::Connection::begin`) are savepoints. Do not write BEGIN, COMMIT or ROLLBACK as
     /// SQL.
-    #[expect(clippy::expect_used, reason = "the lease has its connection as long as the transaction is there")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the lease has its connection as long as the transaction is there"
+    )]
     pub fn conn(&mut self) -> &mut SqliteConnection {
         self.unit.connection().expect("a transaction has a connection")
     }

@@ -29,7 +29,8 @@ impl DataDirectory {
         let fault = |what: &str, error: std::io::Error| {
             Error::config(format!("{what} {}: {error}", root.display())).with_source(error)
         };
-        create_private_directory(&root.join("tenants")).map_err(|e| fault("can not make the directory", e))?;
+        create_private_directory(&root.join("tenants"))
+            .map_err(|e| fault("can not make the directory", e))?;
         create_private_directory(root).map_err(|error| fault("can not use the directory", error))?;
         let lock = OpenOptions::new()
             .create(true)

@@ -46,6 +46,8 @@ pub(super) struct Effects {
     plane: Plane,
     outbox_grew: bool,
     changed_tenants: Vec<TenantId>,
+    /// Whether COMMIT was sent: before that there is nothing to tell.
+    committing: bool,
 }
 
 impl Lease {
@@ -61,10 +63,20 @@ impl Lease {
             Access::Write => "BEGIN IMMEDIATE",
             Access::Read => "BEGIN",
         };
-        let effects =
-            Effects { signals, plane: slot.plane, outbox_grew: false, changed_tenants: Vec::new() };
-        let mut lease =
-            Self { connection: Some(connection), slot: Some(slot), phase: Phase::Unknown, pool, effects: Some(effects) };
+        let effects = Effects {
+            signals,
+            plane: slot.plane,
+            outbox_grew: false,
+            changed_tenants: Vec::new(),
+            committing: false,
+        };
+        let mut lease = Self {
+            connection: Some(connection),
+            slot: Some(slot),
+            phase: Phase::Unknown,
+            pool,
+            effects: Some(effects),
+        };
         let begun = Manager::begin(lease.connection()?, Some(statement.into_sql_str())).await;
         // An answer either way: after an error no transaction is open.
         lease.phase = if begun.is_ok() { Phase::Open } else { Phase::Clean };
@@ -102,6 +114,9 @@ impl Lease {
     /// Commits, and gives the connection back.
     pub async fn commit(mut self) -> Result<()> {
         self.phase = Phase::Unknown;
+        if let Some(effects) = &mut self.effects {
+            effects.committing = true;
+        }
         let connection = self.connection()?;
         let committed = Manager::commit(connection).await;
         let left_open = Manager::get_transaction_depth(connection) > 0;
@@ -117,6 +132,9 @@ impl Lease {
 
 impl Drop for Effects {
     fn drop(&mut self) {
+        if !self.committing {
+            return;
+        }
         if self.outbox_grew {
             self.signals.outbox_grew(self.plane);
         }

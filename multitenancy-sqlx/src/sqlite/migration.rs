@@ -16,7 +16,8 @@ pub(super) struct Schema {
 impl Schema {
     pub fn control(application: Option<Migrator>) -> Self {
         let plane = framework(sqlx::migrate!("migrations/sqlite/plane"), "multitenancy_plane_migrations");
-        let registry = framework(sqlx::migrate!("migrations/sqlite/control"), "multitenancy_control_migrations");
+        let registry =
+            framework(sqlx::migrate!("migrations/sqlite/control"), "multitenancy_control_migrations");
         Self { framework: vec![plane, registry], application }
     }
 

@@ -100,13 +100,7 @@ impl Outbox for Unit {
         Ok(())
     }
 
-    async fn claim(
-        &mut self,
-        lease: LeaseId,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> Result<Claim> {
+    async fn claim(&mut self, lease: LeaseId, now: Timestamp, until: Timestamp, limit: u32) -> Result<Claim> {
         let scope = self.scope();
         let claim = sqlx::query_as::<_, Row>(concat!(
             "UPDATE multitenancy_outbox SET lease = $2, lease_until = $3, attempts = attempts + 1 \
@@ -135,8 +129,9 @@ impl Outbox for Unit {
     }
 
     async fn delivered(&mut self, lease: LeaseId, event: EventId) -> Result<bool> {
-        let query =
-            sqlx::query("DELETE FROM multitenancy_outbox WHERE tenant_id = $1 AND event_id = $2 AND lease = $3");
+        let query = sqlx::query(
+            "DELETE FROM multitenancy_outbox WHERE tenant_id = $1 AND event_id = $2 AND lease = $3",
+        );
         self.settle(query, lease, event).await
     }
 

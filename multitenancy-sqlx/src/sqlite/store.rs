@@ -2,10 +2,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Environment, Error, ErrorKind, Isolation, Plane, Result, Store, Tenant,
-    TenantContext, TenantId, TenantTransaction,
-    actor::Origin,
-    store::Signals,
+    ControlContext, ControlTransaction, Environment, Error, ErrorKind, Isolation, Plane, Result, Store,
+    Tenant, TenantContext, TenantId, TenantTransaction, actor::Origin, store::Signals,
 };
 use secrecy::SecretString;
 use sqlx::{
@@ -47,6 +45,15 @@ struct Inner {
     signals: Arc<Signals>,
 }
 
+/// What to do about a file that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Make it.
+    Make,
+    /// Refuse: an active tenant's file that has gone must not come back empty.
+    Refuse,
+}
+
 /// Readers of the control file.
 const CONTROL_READERS: usize = 4;
 
@@ -71,7 +78,7 @@ impl SqliteStore {
             signals: Arc::default(),
         };
         let store = Self { inner: Arc::new(inner) };
-        store.migrate_file(Plane::Control, &store.inner.control_schema).await?;
+        store.migrate_file(Plane::Control, &store.inner.control_schema, Missing::Make).await?;
         Ok(store)
     }
 
@@ -108,7 +115,7 @@ impl SqliteStore {
         drop(unit);
         let mut failures = Vec::new();
         for (done, tenant) in outdated.iter().enumerate() {
-            if let Err(error) = self.migrate_tenant(*tenant, &fingerprint).await {
+            if let Err(error) = self.migrate_tenant(*tenant, &fingerprint, Missing::Refuse).await {
                 tracing::error!(%tenant, error = ?error, "a tenant could not be migrated");
                 failures.push(*tenant);
             }
@@ -124,18 +131,18 @@ impl SqliteStore {
         Err(Error::config(format!("{failed} of {all} tenants could not be migrated: {}", names.join(", "))))
     }
 
-    async fn migrate_tenant(&self, tenant: TenantId, fingerprint: &str) -> Result<()> {
-        self.migrate_file(Plane::Tenant(tenant), &self.inner.tenant_schema).await?;
+    async fn migrate_tenant(&self, tenant: TenantId, fingerprint: &str, missing: Missing) -> Result<()> {
+        self.migrate_file(Plane::Tenant(tenant), &self.inner.tenant_schema, missing).await?;
         let mut unit = self.control(&ControlContext::system("migration")).await?;
         migration::record(unit.conn(), tenant, fingerprint, self.inner.environment.now()).await?;
         unit.commit().await
     }
 
     /// Migrates on a connection that is made for it and then closed, under the file's write turn.
-    async fn migrate_file(&self, plane: Plane, schema: &Schema) -> Result<()> {
+    async fn migrate_file(&self, plane: Plane, schema: &Schema, missing: Missing) -> Result<()> {
         let pool = self.pool(plane);
         pool.close_idle(plane).await;
-        let options = self.options(plane, Access::Write).create_if_missing(true);
+        let options = self.options(plane, Access::Write).create_if_missing(missing == Missing::Make);
         let open = || async { connect(&options).await };
         let (mut connection, slot) = pool.acquire(plane, Access::Write, open).await?;
         let applied = schema.apply(&mut connection, plane).await;
@@ -189,7 +196,9 @@ impl SqliteStore {
             .busy_timeout(self.inner.busy_timeout)
             .synchronous(synchronous)
             .pragma("trusted_schema", "OFF")
-            .thread_name(move |_| format!("sqlite-{}", if plane == Plane::Control { "control" } else { "tenant" }));
+            .thread_name(move |_| {
+                format!("sqlite-{}", if plane == Plane::Control { "control" } else { "tenant" })
+            });
         match access {
             Access::Write => options,
             Access::Read => options.pragma("query_only", "ON"),
@@ -240,7 +249,7 @@ impl Store for SqliteStore {
                 tenant.isolation
             )));
         }
-        self.migrate_tenant(tenant.id, &self.inner.tenant_schema.fingerprint()).await
+        self.migrate_tenant(tenant.id, &self.inner.tenant_schema.fingerprint(), Missing::Make).await
     }
 
     async fn deprovision(&self, tenant: &Tenant) -> Result<()> {

@@ -33,7 +33,7 @@ impl TryFrom<Row> for User {
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
             id: UserId::from_uuid(row.id),
-            email: row.email.parse()?,
+            email: Email::from_stored(row.email),
             profile: from_json(&row.profile)?,
             roles: from_json(&row.roles)?,
             is_owner: row.is_owner,

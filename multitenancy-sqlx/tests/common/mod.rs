@@ -1,10 +1,10 @@
 //! Shared by the tests of this crate.
-#![expect(dead_code, reason = "each test binary uses its part")]
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Isolation, Store, Tenant, TenantContext, TenantId, UnitOfWork, UserId,
+    ControlContext, ControlTransaction, Isolation, Store, Tenant, TenantContext, TenantId, UnitOfWork,
+    UserId,
     tenant::{Plan, TenantSettings, TenantStatus},
 };
 use multitenancy_sqlx::{SqliteStore, SqliteStoreBuilder};
@@ -27,12 +27,14 @@ pub fn migrations(statements: &[&'static str]) -> Migrator {
     Migrator::with_migrations(statements.iter().enumerate().map(migration).collect())
 }
 
-/// A migrated store whose tenants have a table of notes.
+/// A store whose tenants have a table of notes.
 pub async fn open(builder: SqliteStoreBuilder) -> SqliteStore {
-    let notes = migrations(&["CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)"]);
-    let store = builder.tenant_migrations(notes).connect().await.unwrap();
-    store.migrate().await.unwrap();
-    store
+    open_with(builder, &["CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)"]).await
+}
+
+/// A store whose tenants have the tables of an application with these migrations.
+pub async fn open_with(builder: SqliteStoreBuilder, statements: &[&'static str]) -> SqliteStore {
+    builder.tenant_migrations(migrations(statements)).connect().await.unwrap()
 }
 
 /// A tenant that is not stored yet.

@@ -8,8 +8,7 @@ use std::{fmt, future::Future, sync::Arc};
 use async_trait::async_trait;
 use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, Isolation, Plane, Result, Store, Tenant, TenantContext,
-    TenantTransaction,
-    store::Signals,
+    TenantTransaction, store::Signals,
 };
 use secrecy::SecretString;
 
@@ -64,10 +63,7 @@ pub struct ProbedStore {
 impl ProbedStore {
     /// Tells `probe` of every call on `store`.
     pub fn new(store: Arc<dyn Store>, probe: impl Probe) -> Self {
-        Self {
-            inner: store,
-            probe: Arc::new(probe),
-        }
+        Self { inner: store, probe: Arc::new(probe) }
     }
 
     /// Lets other tasks run before and after every call, so that it can be interrupted there.
@@ -94,11 +90,7 @@ async fn around<T: Send>(
     plane: Option<Plane>,
     call: impl Future<Output = Result<T>> + Send,
 ) -> Result<T> {
-    let told = |moment| Call {
-        name,
-        plane,
-        moment,
-    };
+    let told = |moment| Call { name, plane, moment };
     probe.call(told(Moment::Before)).await?;
     let outcome = call.await?;
     probe.call(told(Moment::After)).await?;

@@ -20,10 +20,7 @@ pub(super) struct ProbedUnit<U: ?Sized> {
 
 impl<U: ?Sized> ProbedUnit<U> {
     pub fn new(inner: Box<U>, probe: &Arc<dyn Probe>) -> Self {
-        Self {
-            inner,
-            probe: probe.clone(),
-        }
+        Self { inner, probe: probe.clone() }
     }
 }
 

@@ -37,12 +37,7 @@ pub struct HashingConfig {
 
 impl Default for HashingConfig {
     fn default() -> Self {
-        Self {
-            memory_kib: 19_456,
-            passes: 2,
-            threads: 2,
-            queue: 64,
-        }
+        Self { memory_kib: 19_456, passes: 2, threads: 2, queue: 64 }
     }
 }
 
@@ -86,9 +81,7 @@ impl PasswordHasher {
             )));
         }
         if config.threads == 0 || config.queue == 0 {
-            return Err(Error::config(
-                "password hashing needs a thread and a place in the queue",
-            ));
+            return Err(Error::config("password hashing needs a thread and a place in the queue"));
         }
         let params = Params::new(config.memory_kib, config.passes, 1, None)
             .map_err(|error| Error::config(format!("argon2id parameters: {error}")))?;
@@ -102,14 +95,7 @@ impl PasswordHasher {
                 .map_err(|error| Error::config("no thread for password hashing").with_source(error))?;
         }
         let decoy = hash(&params, &environment, &SecretString::default())?;
-        Ok(Self {
-            jobs,
-            inner: Arc::new(Inner {
-                params,
-                environment,
-                decoy,
-            }),
-        })
+        Ok(Self { jobs, inner: Arc::new(Inner { params, environment, decoy }) })
     }
 
     /// Hashes a new password.
@@ -117,8 +103,7 @@ impl PasswordHasher {
     /// Fails with [`Overloaded`](crate::ErrorKind::Overloaded) when the queue is full.
     pub async fn hash(&self, password: SecretString) -> Result<PasswordHash> {
         let inner = self.inner.clone();
-        self.run(move || hash(&inner.params, &inner.environment, &normalize(&password)))
-            .await
+        self.run(move || hash(&inner.params, &inner.environment, &normalize(&password))).await
     }
 
     /// Compares a password with a stored hash; with `None`, for a user who is unknown or has no password, does the
@@ -127,8 +112,7 @@ impl PasswordHasher {
     /// Fails with [`Overloaded`](crate::ErrorKind::Overloaded) when the queue is full.
     pub async fn verify(&self, password: SecretString, stored: Option<PasswordHash>) -> Result<Verification> {
         let inner = self.inner.clone();
-        self.run(move || verify(&inner, &normalize(&password), stored))
-            .await
+        self.run(move || verify(&inner, &normalize(&password), stored)).await
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -148,9 +132,7 @@ impl PasswordHasher {
 
 impl fmt::Debug for PasswordHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PasswordHasher")
-            .field("params", &self.inner.params)
-            .finish_non_exhaustive()
+        f.debug_struct("PasswordHasher").field("params", &self.inner.params).finish_non_exhaustive()
     }
 }
 
@@ -184,9 +166,8 @@ fn verify(inner: &Inner, password: &SecretString, stored: Option<PasswordHash>) 
     let (hash, known) = stored.as_ref().map_or((&inner.decoy, false), |hash| (hash, true));
     let parsed = phc::PasswordHash::new(hash.expose()).map_err(Error::internal)?;
     let params = Params::try_from(&parsed).map_err(Error::internal)?;
-    let matches = argon2(params.clone())
-        .verify_password(password.expose_secret().as_bytes(), &parsed)
-        .is_ok();
+    let matches =
+        argon2(params.clone()).verify_password(password.expose_secret().as_bytes(), &parsed).is_ok();
     let wanted = &inner.params;
     Ok(match matches && known {
         false => Verification::Wrong,

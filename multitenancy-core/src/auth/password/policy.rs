@@ -29,19 +29,13 @@ impl PasswordPolicy {
 
     /// 15 characters: what NIST asks of a password that is the only factor (SP 800-63B-4, 3.1.1.2).
     pub fn nist() -> Self {
-        Self {
-            min_chars: 15,
-            ..Self::default()
-        }
+        Self { min_chars: 15, ..Self::default() }
     }
 
     /// 12 characters with an upper-case and a lower-case letter, a digit and a special character, for those who
     /// are bound to such a rule.
     pub fn classic() -> Self {
-        Self {
-            classes: true,
-            ..Self::default()
-        }
+        Self { classes: true, ..Self::default() }
     }
 
     /// Also refuses passwords made of these names, such as the product's.
@@ -57,18 +51,12 @@ impl PasswordPolicy {
     /// The length in bytes is judged first, before any work that grows with it (S35).
     pub fn check(&self, password: &SecretString, email: &Email, names: &[&str]) -> Result<()> {
         if password.expose_secret().len() > self.max_bytes {
-            return Err(refuse(
-                "too_long",
-                format!("must not exceed {} bytes", self.max_bytes),
-            ));
+            return Err(refuse("too_long", format!("must not exceed {} bytes", self.max_bytes)));
         }
         let normalized = normalize(password);
         let text = normalized.expose_secret();
         if text.chars().count() < self.min_chars {
-            return Err(refuse(
-                "too_short",
-                format!("must have at least {} characters", self.min_chars),
-            ));
+            return Err(refuse("too_short", format!("must have at least {} characters", self.min_chars)));
         }
         if self.classes && !has_all_classes(text) {
             let message = "must have an upper-case and a lower-case letter, a digit and a special character";
@@ -91,21 +79,12 @@ impl PasswordPolicy {
 
 impl Default for PasswordPolicy {
     fn default() -> Self {
-        Self {
-            min_chars: 12,
-            max_bytes: 1024,
-            classes: false,
-            names: vec!["multitenancy".to_owned()],
-        }
+        Self { min_chars: 12, max_bytes: 1024, classes: false, names: vec!["multitenancy".to_owned()] }
     }
 }
 
 fn refuse(code: &'static str, message: impl Into<String>) -> Error {
-    Error::invalid(vec![FieldError {
-        field: "password".to_owned(),
-        code,
-        message: message.into(),
-    }])
+    Error::invalid(vec![FieldError { field: "password".to_owned(), code, message: message.into() }])
 }
 
 fn has_all_classes(text: &str) -> bool {
@@ -121,11 +100,7 @@ fn words(names: &[&str]) -> Vec<String> {
     let mut words = Vec::new();
     for name in names {
         let name = name.to_lowercase();
-        words.extend(
-            name.split(|c: char| !c.is_alphanumeric())
-                .filter(|w| w.len() > 2)
-                .map(str::to_owned),
-        );
+        words.extend(name.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 2).map(str::to_owned));
         words.push(name.chars().filter(|c| c.is_alphanumeric()).collect());
         words.push(name);
     }

@@ -1,0 +1,103 @@
+//! Ratios of throughputs, measured side by side.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+
+/// How long to measure. `cargo bench` measures; without `--bench` in the arguments, as under `cargo test`, each
+/// benchmark only shows that it runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// How often both sides are measured.
+    pub rounds: usize,
+    /// How long one side is measured at a time.
+    pub slice: Duration,
+    /// Whether figures are worth printing.
+    pub measures: bool,
+}
+
+impl Effort {
+    /// The effort that this process was started for.
+    pub fn from_arguments() -> Self {
+        match std::env::args().any(|argument| argument == "--bench") {
+            true => Self { rounds: 15, slice: Duration::from_millis(1500), measures: true },
+            false => Self { rounds: 1, slice: Duration::from_millis(50), measures: false },
+        }
+    }
+}
+
+/// Two or more ways to do the same, measured in turns, so that what else the machine does falls on all alike.
+pub struct Comparison {
+    effort: Effort,
+    tasks: usize,
+    sides: Vec<Side>,
+}
+
+struct Side {
+    name: String,
+    /// Operations per second, a figure a round.
+    rates: Vec<f64>,
+}
+
+impl Comparison {
+    /// Measures with this many concurrent tasks.
+    pub fn new(effort: Effort, tasks: usize) -> Self {
+        Self { effort, tasks, sides: Vec::new() }
+    }
+
+    /// Adds the next figure of a side. `operation` is called by every task with the task's number, over and over.
+    pub async fn measure<F, O>(&mut self, name: &str, operation: F)
+    where
+        F: Fn(usize) -> O + Clone + Send + Sync + 'static,
+        O: Future<Output = ()> + Send,
+    {
+        let started = Instant::now();
+        let deadline = started + self.effort.slice;
+        let mut running = JoinSet::new();
+        for task in 0..self.tasks {
+            let operation = operation.clone();
+            running.spawn(async move {
+                let mut done = 0_u64;
+                while Instant::now() < deadline {
+                    operation(task).await;
+                    done += 1;
+                }
+                done
+            });
+        }
+        let done: u64 = running.join_all().await.into_iter().sum();
+        let rate = done as f64 / started.elapsed().as_secs_f64();
+        match self.sides.iter_mut().find(|side| side.name == name) {
+            Some(side) => side.rates.push(rate),
+            None => self.sides.push(Side { name: name.to_owned(), rates: vec![rate] }),
+        }
+    }
+
+    /// How often to measure each side.
+    pub fn rounds(&self) -> usize {
+        self.effort.rounds
+    }
+
+    /// Prints each side's median rate, and the median over the rounds of its ratio to the first side's, with the
+    /// quartiles.
+    pub fn report(&self, title: &str) {
+        println!("\n{title}");
+        let Some(first) = self.sides.first() else { return };
+        for side in &self.sides {
+            let ratios = side.rates.iter().zip(&first.rates).map(|(rate, base)| rate / base);
+            let (low, middle, high) = quartiles(ratios.collect());
+            let (_, rate, _) = quartiles(side.rates.clone());
+            let note = if self.effort.measures { "" } else { "  (smoke run: not a measurement)" };
+            println!("  {:<58} {rate:>9.0}/s   × {middle:.2}  [{low:.2} – {high:.2}]{note}", side.name);
+        }
+    }
+}
+
+fn quartiles(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let at = |part: f64| values.get(((values.len() - 1) as f64 * part).round() as usize).copied().unwrap_or_default();
+    (at(0.25), at(0.5), at(0.75))
+}

@@ -1,0 +1,123 @@
+//! Requests and replies, readably.
+
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+/// Sends requests, prints them with their replies, and fails at the first reply that is not the expected one.
+pub struct Transcript {
+    client: Client,
+    base: String,
+    prefix: String,
+    count: usize,
+}
+
+/// A request to be sent.
+pub struct Request<'a> {
+    transcript: &'a mut Transcript,
+    method: Method,
+    path: String,
+    token: Option<String>,
+    tenant: Option<String>,
+    body: Option<Value>,
+}
+
+impl Transcript {
+    pub fn new(base: String, prefix: String) -> reqwest::Result<Self> {
+        Ok(Self { client: Client::builder().no_proxy().build()?, base, prefix, count: 0 })
+    }
+
+    /// How many requests were sent.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Says what comes next.
+    pub fn step(&self, text: &str) {
+        println!("\n── {text}");
+    }
+
+    /// A request to the API.
+    pub fn call(&mut self, method: Method, path: &str) -> Request<'_> {
+        let path = format!("{}{path}", self.prefix);
+        Request { transcript: self, method, path, token: None, tenant: None, body: None }
+    }
+
+    /// A request beside the API.
+    pub fn system(&mut self, path: &str) -> Request<'_> {
+        let path = path.to_owned();
+        Request { transcript: self, method: Method::GET, path, token: None, tenant: None, body: None }
+    }
+}
+
+impl Request<'_> {
+    pub fn token(self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self }
+    }
+
+    pub fn tenant(self, tenant: &str) -> Self {
+        Self { tenant: Some(tenant.to_owned()), ..self }
+    }
+
+    pub fn json(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// Sends the request; the reply must have this status. Returns its body.
+    pub async fn expect(self, status: u16) -> Result<Value, Box<dyn std::error::Error>> {
+        let Self { transcript, method, path, token, tenant, body } = self;
+        transcript.count += 1;
+        println!("\n{method} {path}");
+        let mut request = transcript.client.request(method, format!("{}{path}", transcript.base));
+        if let Some(tenant) = tenant {
+            println!("X-Tenant-Id: {tenant}");
+            request = request.header("x-tenant-id", tenant);
+        }
+        if let Some(token) = token {
+            println!("Authorization: Bearer {}", shortened(&token));
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = &body {
+            println!("{}", readable(body, &["password", "refresh_token"]));
+            request = request.json(body);
+        }
+        let reply = request.send().await?;
+        let got = reply.status();
+        let text = reply.text().await?;
+        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        println!("→ {got}");
+        if value != Value::Null {
+            println!("{}", readable(&value, &["access_token", "refresh_token"]));
+        }
+        if got.as_u16() != status {
+            return Err(format!("expected {status}, got {got}: {text}").into());
+        }
+        Ok(value)
+    }
+
+    /// As [`expect`](Self::expect), for a refusal with this code.
+    pub async fn refused(self, status: u16, code: &str) -> Result<(), Box<dyn std::error::Error>> {
+        let problem = self.expect(status).await?;
+        if problem["code"] != code {
+            return Err(format!("expected the code {code}, got {}", problem["code"]).into());
+        }
+        Ok(())
+    }
+}
+
+/// A JSON text of several lines in which the long secrets are cut.
+fn readable(value: &Value, secrets: &[&str]) -> String {
+    let mut shown = value.clone();
+    if let Some(fields) = shown.as_object_mut() {
+        for (name, value) in fields {
+            if let Some(text) = value.as_str().filter(|_| secrets.contains(&name.as_str())) {
+                *value = shortened(text).into();
+            }
+        }
+    }
+    serde_json::to_string_pretty(&shown).unwrap_or_default()
+}
+
+fn shortened(secret: &str) -> String {
+    let start: String = secret.chars().take(6).collect();
+    format!("{start}…")
+}

@@ -1,0 +1,4 @@
+CREATE TABLE projects (
+    id   BLOB NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL
+) STRICT;

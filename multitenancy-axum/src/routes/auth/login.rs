@@ -1,0 +1,53 @@
+use axum::extract::State;
+use multitenancy_core::{Tenancy, account::Credentials};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::TokensBody;
+use crate::{
+    extract::{CurrentRealm, Json, Peer},
+    openapi::TenantParam,
+    problem::{Problem, ProblemDocument},
+};
+
+/// What somebody signs in with.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Credentials)]
+pub(crate) struct Request {
+    /// The address.
+    email: String,
+    /// The password.
+    #[schema(value_type = String, format = Password, write_only)]
+    password: SecretString,
+}
+
+/// Sign in
+///
+/// On the platform, or in the organization that the request names. `Authorization` is not looked at. Until the
+/// password is proven, every refusal is the same.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    operation_id = "login",
+    tag = "auth",
+    params(TenantParam),
+    request_body = Request,
+    responses(
+        (status = 200, description = "Tokens of a new session.", body = TokensBody),
+        (status = 401, description = "`invalid_credentials`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "`account_inactive`", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+pub(crate) async fn handler(
+    State(tenancy): State<Tenancy>,
+    realm: CurrentRealm,
+    Peer(client): Peer,
+    Json(request): Json<Request>,
+) -> Result<Json<TokensBody>, Problem> {
+    let credentials = Credentials { email: request.email, password: request.password };
+    let signed_in = tenancy.log_in(&realm, credentials, client).await?;
+    Ok(Json(signed_in.into()))
+}

@@ -1,0 +1,59 @@
+//! Signing in, going on, leaving.
+
+pub(super) mod login;
+pub(super) mod logout;
+pub(super) mod refresh;
+pub(super) mod register;
+pub(super) mod switch;
+
+use multitenancy_core::{TenantId, account::SignedIn, auth::Scope};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+use super::users::UserBody;
+
+/// Tokens, and whose they are.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tokens)]
+pub(super) struct TokensBody {
+    /// Goes with every request, as `Authorization: Bearer`.
+    #[serde(serialize_with = "expose")]
+    #[schema(value_type = String)]
+    access_token: SecretString,
+    /// Is exchanged for new tokens, once: POST /auth/refresh.
+    #[serde(serialize_with = "expose")]
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+    /// Always `Bearer`.
+    token_type: &'static str,
+    /// How long the access token is good, in seconds.
+    expires_in: u64,
+    /// The realm the tokens are good for: `platform` or `tenant`.
+    #[schema(value_type = String)]
+    scope: Scope,
+    /// The organization the tokens are good for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Uuid)]
+    tenant_id: Option<TenantId>,
+    user: UserBody,
+}
+
+impl From<SignedIn> for TokensBody {
+    fn from(signed_in: SignedIn) -> Self {
+        Self {
+            access_token: signed_in.access_token,
+            refresh_token: signed_in.refresh_token.expose().into(),
+            token_type: "Bearer",
+            expires_in: signed_in.expires_in.as_secs(),
+            scope: signed_in.scope,
+            tenant_id: signed_in.tenant_id,
+            user: signed_in.user.into(),
+        }
+    }
+}
+
+/// The one reply that hands a token out.
+fn expose<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose_secret())
+}

@@ -1,0 +1,47 @@
+use axum::extract::State;
+use multitenancy_core::Tenancy;
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::TokensBody;
+use crate::{
+    extract::{Facts, Json},
+    openapi::TenantParam,
+    problem::{Problem, ProblemDocument},
+};
+
+/// A token to exchange.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Refresh)]
+pub(crate) struct Request {
+    /// The refresh token of the last answer. It can be used once.
+    #[schema(value_type = String, write_only)]
+    refresh_token: SecretString,
+}
+
+/// Go on
+///
+/// Exchanges a refresh token for its successor and a new access token. `Authorization` is not looked at.
+#[utoipa::path(
+    post,
+    path = "/auth/refresh",
+    operation_id = "refresh",
+    tag = "auth",
+    params(TenantParam),
+    request_body = Request,
+    responses(
+        (status = 200, description = "New tokens of the same session.", body = TokensBody),
+        (status = 401, description = "`invalid_refresh_token`", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(()),
+)]
+pub(crate) async fn handler(
+    State(tenancy): State<Tenancy>,
+    Facts(facts): Facts,
+    Json(request): Json<Request>,
+) -> Result<Json<TokensBody>, Problem> {
+    let signed_in = tenancy.refresh(&request.refresh_token, &facts).await?;
+    Ok(Json(signed_in.into()))
+}

@@ -1,0 +1,42 @@
+use axum::extract::State;
+use multitenancy_core::{Permission, Tenancy, permission::ReadOwnTenant};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::OrganizationBody;
+use crate::{
+    extract::{Authenticated, Json},
+    openapi::TenantParam,
+    problem::Problem,
+};
+
+/// The caller's organizations.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Organizations)]
+pub(crate) struct Body {
+    /// In the order of their making.
+    items: Vec<OrganizationBody>,
+}
+
+/// List one's own organizations
+///
+/// For a user of the platform those they belong to; for a user of an organization that one.
+#[utoipa::path(
+    get,
+    path = "/organizations/me",
+    operation_id = "list_own_organizations",
+    tag = "organizations",
+    params(TenantParam),
+    responses((status = 200, description = "The caller's organizations.", body = Body)),
+    security(("bearer" = [])),
+    extensions(("x-permission" = json!(ReadOwnTenant::NAME))),
+)]
+pub(crate) async fn handler(
+    State(tenancy): State<Tenancy>,
+    caller: Authenticated,
+) -> Result<Json<Body>, Problem> {
+    caller.require::<ReadOwnTenant>(&tenancy)?;
+    let own = tenancy.own_organizations(&caller).await?;
+    let items = own.iter().map(|tenant| (&**tenant).into()).collect();
+    Ok(Json(Body { items }))
+}

@@ -1,0 +1,35 @@
+use axum::extract::State;
+use multitenancy_core::{Permission, Tenancy, TenantId, permission::ReadOwnTenant, tenant::not_found};
+
+use super::OrganizationBody;
+use crate::{
+    extract::{Authenticated, Json, Path},
+    openapi::TenantParam,
+    problem::{Problem, ProblemDocument},
+};
+
+/// Read one of one's own organizations
+#[utoipa::path(
+    get,
+    path = "/organizations/{id}",
+    operation_id = "read_organization",
+    tag = "organizations",
+    params(("id" = String, Path, description = "The id of the organization.", format = Uuid), TenantParam),
+    responses(
+        (status = 200, description = "The organization.", body = OrganizationBody),
+        (status = 404, description = "`tenant_not_found`: not there, not theirs, or no id.", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])),
+    extensions(("x-permission" = json!(ReadOwnTenant::NAME))),
+)]
+pub(crate) async fn handler(
+    State(tenancy): State<Tenancy>,
+    caller: Authenticated,
+    id: Result<Path<TenantId>, Problem>,
+) -> Result<Json<OrganizationBody>, Problem> {
+    caller.require::<ReadOwnTenant>(&tenancy)?;
+    // What is no id gets the same answer as an id that nobody has (E19, S80).
+    let Path(id) = id.map_err(|_no_id| not_found())?;
+    let tenant = tenancy.own_organization(&caller, id).await?;
+    Ok(Json((&*tenant).into()))
+}

@@ -1,0 +1,63 @@
+use axum::extract::State;
+use multitenancy_core::{Permission, Tenancy, permission::UpdateOwnProfile, user::ProfileUpdate};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::UserBody;
+use crate::{
+    extract::{Authenticated, Json},
+    openapi::TenantParam,
+    problem::Problem,
+};
+
+/// A change of a profile. What is absent stays as it is; an empty text clears a field.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ProfileUpdate)]
+pub(crate) struct Request {
+    username: Option<String>,
+    full_name: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    display_name: Option<String>,
+    phone: Option<String>,
+    /// An `http` or `https` address.
+    avatar_url: Option<String>,
+    /// Merged key by key; a key that is null is removed.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// Change one's own profile
+///
+/// And nothing else: role, address and status do not change here.
+#[utoipa::path(
+    put,
+    path = "/users/me",
+    operation_id = "update_me",
+    tag = "users",
+    params(TenantParam),
+    request_body = Request,
+    responses((status = 200, description = "The caller, as changed.", body = UserBody)),
+    security(("bearer" = [])),
+    extensions(("x-permission" = json!(UpdateOwnProfile::NAME))),
+)]
+pub(crate) async fn handler(
+    State(tenancy): State<Tenancy>,
+    caller: Authenticated,
+    Json(request): Json<Request>,
+) -> Result<Json<UserBody>, Problem> {
+    caller.require::<UpdateOwnProfile>(&tenancy)?;
+    let update = ProfileUpdate {
+        username: request.username,
+        full_name: request.full_name,
+        first_name: request.first_name,
+        last_name: request.last_name,
+        display_name: request.display_name,
+        phone: request.phone,
+        avatar_url: request.avatar_url,
+        metadata: request.metadata,
+    };
+    Ok(Json(tenancy.update_profile(&caller, update).await?.into()))
+}

@@ -1,0 +1,55 @@
+use axum::{
+    Router,
+    body::Bytes,
+    http::{
+        HeaderValue,
+        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    },
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::{openapi::openapi, problem::Problem};
+
+const JSON: &str = "/openapi.json";
+
+/// Swagger UI from this origin alone: no script, style or badge of anybody else's. It writes styles into its page.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+);
+
+/// `/openapi.json`, `/openapi.yaml` and `/docs`. The document is written once.
+pub(crate) fn docs(prefix: &str) -> Router {
+    let document = openapi(prefix);
+    Router::new()
+        .route(JSON, serve("application/json", document.to_json()))
+        .route("/openapi.yaml", serve("application/yaml", document.to_yaml()))
+        .merge(ui())
+}
+
+fn serve<E>(media_type: &'static str, text: Result<String, E>) -> MethodRouter
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match text {
+        Ok(text) => {
+            let text = Bytes::from(text);
+            get(async move || ([(CONTENT_TYPE, media_type)], text.clone()))
+        }
+        Err(error) => {
+            let problem = Problem::from(error);
+            get(async move || problem.clone())
+        }
+    }
+}
+
+fn ui() -> Router {
+    let config = Config::from(JSON).validator_url("none");
+    Router::from(SwaggerUi::new("/docs").config(config)).layer(axum::middleware::map_response(
+        async |mut response: Response| {
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+            response.into_response()
+        },
+    ))
+}

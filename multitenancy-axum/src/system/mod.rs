@@ -1,0 +1,23 @@
+//! What an operator asks for: is it alive, is it ready, and what can it do.
+
+mod docs;
+mod health;
+
+use axum::Router;
+use multitenancy_core::Tenancy;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub(crate) use self::docs::docs;
+
+/// `/health`, `/health/live` and `/health/ready`.
+pub(crate) fn health(tenancy: &Tenancy) -> Router {
+    let (router, _) = documented().split_for_parts();
+    router.with_state(tenancy.clone())
+}
+
+pub(crate) fn documented() -> OpenApiRouter<Tenancy> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}

@@ -1,0 +1,16 @@
+//! The HTTP interface, as transcripts: requests, and what is answered. One binary, over the store in memory.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can not go on has failed")]
+
+mod auth;
+mod body;
+mod document;
+mod extract;
+mod layer;
+mod logs;
+mod organizations;
+mod problems;
+mod support;
+mod system;
+mod tenant;
+mod walkthrough;

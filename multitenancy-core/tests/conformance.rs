@@ -1,0 +1,25 @@
+//! The reference store and the mailer that remembers pass the suites that every adapter runs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use multitenancy_core::{Store, memory::MemoryStore};
+use multitenancy_testkit::{CASES, Harness, MemoryMailer, conformance_suite, mailer_suite};
+
+struct InMemory;
+
+#[async_trait]
+impl Harness for InMemory {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::default())
+    }
+}
+
+conformance_suite!(InMemory);
+mailer_suite!(MemoryMailer::default());
+
+/// Nobody runs a shorter suite: a case that goes is noticed here.
+#[test]
+fn the_suite_has_all_its_cases() {
+    assert_eq!(CASES.len(), 118);
+}

@@ -1,0 +1,114 @@
+//! The data directory: one user, one file per plane, secrets kept private.
+
+mod common;
+
+use common::{context, open, registered, tenant, url};
+use multitenancy_core::{ErrorKind, Store, TenantId};
+use multitenancy_sqlx::SqliteStore;
+
+#[tokio::test]
+async fn one_store_at_a_time_uses_a_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = open(SqliteStore::builder(&url(&directory))).await;
+    let second = SqliteStore::builder(&url(&directory)).connect().await.unwrap_err();
+    assert_eq!(second.kind(), ErrorKind::Config);
+    assert!(second.to_string().contains("is in use by another process"), "{second}");
+    drop(first);
+    open(SqliteStore::builder(&url(&directory))).await;
+}
+
+#[tokio::test]
+async fn a_secret_is_made_once_and_kept_private() {
+    use secrecy::ExposeSecret;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let secret = store.local_secret("jwt").unwrap().unwrap();
+    assert!(secret.expose_secret().len() >= 64);
+    assert_ne!(store.local_secret("other").unwrap().unwrap().expose_secret(), secret.expose_secret());
+    drop(store);
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    assert_eq!(store.local_secret("jwt").unwrap().unwrap().expose_secret(), secret.expose_secret());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &str| directory.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("secrets"), mode("secrets/jwt"), mode("tenants")), (0o700, 0o600, 0o700));
+    }
+}
+
+/// S123: a tenant's file is named by its id alone.
+#[tokio::test]
+async fn s123_a_file_is_named_by_the_id_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let acme = registered(&store, "acme").await;
+    let files = || {
+        let entries = std::fs::read_dir(directory.path().join("tenants")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".db")).collect::<Vec<_>>()
+    };
+    assert_eq!(files(), [format!("{}.db", acme.id)]);
+    for hostile in
+        ["../control", "..%2f..%2fetc%2fpasswd", "a/b", "0190b6a4-7c5e-7d3c-8c6a-5e8f5b3f2a1/", "\0"]
+    {
+        assert!(hostile.parse::<TenantId>().is_err(), "{hostile:?} must not become an id");
+    }
+    store.deprovision(&acme).await.unwrap();
+    assert_eq!(files(), Vec::<String>::new());
+}
+
+/// S123: no statement of this crate attaches another file.
+#[test]
+fn s123_no_statement_attaches_a_file() {
+    let mut sources = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    sources.push(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations").into());
+    let mut read = 0;
+    while let Some(path) = sources.pop() {
+        if path.is_dir() {
+            sources.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap().to_uppercase();
+            assert!(!text.contains("ATTACH DATABASE") && !text.contains("ATTACH '"), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 10, "only {read} files were read");
+}
+
+/// A file put in another one's place is refused, on either kind of connection.
+#[tokio::test]
+async fn swapped_files_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let (acme, globex) = (registered(&store, "acme").await, registered(&store, "globex").await);
+    drop(store);
+    let file = |id: TenantId| directory.path().join("tenants").join(format!("{id}.db"));
+    std::fs::copy(file(acme.id), file(globex.id)).unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    store.begin(&context(&acme)).await.unwrap();
+    for refused in [store.begin(&context(&globex)).await, store.read(&context(&globex)).await] {
+        let error = refused.map(drop).unwrap_err();
+        assert!(format!("{error:?}").contains("belongs to another plane"), "{error:?}");
+    }
+}
+
+/// A tenant whose file is gone is an error, not an empty tenant: neither for requests nor for migrations.
+#[tokio::test]
+async fn a_missing_file_does_not_come_back_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let acme = registered(&store, "acme").await;
+    drop(store);
+    let file = directory.path().join("tenants").join(format!("{}.db", acme.id));
+    std::fs::remove_file(&file).unwrap();
+
+    let more = common::migrations(&["CREATE TABLE other (id INTEGER PRIMARY KEY)"]);
+    let store = SqliteStore::builder(&url(&directory)).tenant_migrations(more).connect().await.unwrap();
+    let error = store.migrate().await.unwrap_err();
+    assert!(error.to_string().contains(&acme.id.to_string()), "{error}");
+    let error = store.begin(&context(&acme)).await.map(drop).unwrap_err();
+    assert_eq!(error.code(), "tenant_storage_missing");
+    assert!(!file.exists());
+    let never = tenant(&store, "never-provisioned");
+    assert_eq!(store.read(&context(&never)).await.map(drop).unwrap_err().code(), "tenant_storage_missing");
+}

@@ -1,0 +1,107 @@
+//! Bringing many tenants' files to a new schema.
+
+#[expect(dead_code, reason = "each test binary uses its part")]
+mod common;
+
+use common::{context, registered, url};
+use multitenancy_core::{Tenant, TenantId};
+use multitenancy_sqlx::SqliteStore;
+
+const FIRST: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)";
+const SECOND: &str = "ALTER TABLE notes ADD COLUMN author TEXT";
+const EDITED: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT NULL)";
+
+async fn opened(directory: &tempfile::TempDir, statements: &[&'static str]) -> SqliteStore {
+    common::open_with(SqliteStore::builder(&url(directory)), statements).await
+}
+
+async fn has_author(store: &SqliteStore, tenant: &Tenant) -> bool {
+    let mut tx = store.read(&context(tenant)).await.unwrap();
+    let sql = "SELECT COUNT(*) FROM pragma_table_info('notes') WHERE name = 'author'";
+    sqlx::query_scalar::<_, i64>(sql).fetch_one(tx.conn()).await.unwrap() == 1
+}
+
+/// When a tenant's file was last written.
+fn written(directory: &tempfile::TempDir, id: TenantId) -> std::time::SystemTime {
+    let file = directory.path().join("tenants").join(format!("{id}.db"));
+    file.metadata().unwrap().modified().unwrap()
+}
+
+#[tokio::test]
+async fn a_new_migration_reaches_every_tenant_and_then_none_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(&directory, &[FIRST]).await;
+    let mut tenants = Vec::new();
+    for index in 0..20 {
+        tenants.push(registered(&store, &format!("tenant-{index}")).await);
+    }
+    drop(store);
+
+    let store = opened(&directory, &[FIRST, SECOND]).await;
+    assert!(!has_author(&store, &tenants[0]).await);
+    store.migrate().await.unwrap();
+    for tenant in &tenants {
+        assert!(has_author(&store, tenant).await);
+    }
+    // A tenant made from now on has it too.
+    assert!(has_author(&store, &registered(&store, "newcomer").await).await);
+    drop(store);
+
+    let before: Vec<_> = tenants.iter().map(|tenant| written(&directory, tenant.id)).collect();
+    let store = opened(&directory, &[FIRST, SECOND]).await;
+    store.migrate().await.unwrap();
+    let after: Vec<_> = tenants.iter().map(|tenant| written(&directory, tenant.id)).collect();
+    assert_eq!(before, after, "those that are current are not opened");
+}
+
+/// A tenant that can not be migrated is named, and the others are migrated all the same; mended, it is made up for.
+#[tokio::test]
+async fn one_failure_does_not_stop_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(&directory, &[FIRST]).await;
+    let mut tenants = Vec::new();
+    for index in 0..5 {
+        tenants.push(registered(&store, &format!("tenant-{index}")).await);
+    }
+    let mut tx = store.begin(&context(&tenants[2])).await.unwrap();
+    sqlx::query(SECOND).execute(tx.conn()).await.unwrap();
+    tx.commit().await.unwrap();
+    drop(store);
+
+    let store = opened(&directory, &[FIRST, SECOND]).await;
+    let error = store.migrate().await.unwrap_err().to_string();
+    assert_eq!(error, format!("1 of 5 tenants could not be migrated: {}", tenants[2].id));
+    for index in [0, 1, 3, 4] {
+        assert!(has_author(&store, &tenants[index]).await);
+    }
+    let mut tx = store.begin(&context(&tenants[2])).await.unwrap();
+    sqlx::query("ALTER TABLE notes DROP COLUMN author").execute(tx.conn()).await.unwrap();
+    tx.commit().await.unwrap();
+    store.migrate().await.unwrap();
+    assert!(has_author(&store, &tenants[2]).await);
+}
+
+/// A migration that was changed after it had run is an error, not a silent difference.
+#[tokio::test]
+async fn an_edited_migration_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(&directory, &[FIRST]).await;
+    let tenant = registered(&store, "acme").await;
+    drop(store);
+    let store = opened(&directory, &[EDITED]).await;
+    assert!(store.migrate().await.unwrap_err().to_string().contains(&tenant.id.to_string()));
+}
+
+/// The application's history is its own: version 1 of both does not collide, and neither do the tables.
+#[tokio::test]
+async fn the_application_has_a_history_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(&directory, &["CREATE TABLE users (id INTEGER PRIMARY KEY)"]).await;
+    let tenant = registered(&store, "acme").await;
+    let mut tx = store.read(&context(&tenant)).await.unwrap();
+    let sql =
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let tables: Vec<String> = sqlx::query_scalar(sql).fetch_all(tx.conn()).await.unwrap();
+    let own: Vec<_> = tables.iter().filter(|name| !name.starts_with("multitenancy_")).collect();
+    assert_eq!(own, ["_sqlx_migrations", "users"]);
+}
