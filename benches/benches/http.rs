@@ -1,5 +1,5 @@
 //! What the whole stack costs: in front of a handler that does nothing, and in front of one query.
-#![expect(missing_docs, clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 use std::net::SocketAddr;
 
@@ -19,10 +19,15 @@ use multitenancy::{
 };
 use multitenancy_benches::{Comparison, Effort, http::Load};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 const TASKS: usize = 16;
+/// That read, on either side.
+const CONNECTIONS: usize = 4;
 const NOTES: &str = "SELECT id, text FROM notes ORDER BY id DESC LIMIT 20";
 
 multitenancy::permissions! {
@@ -71,7 +76,8 @@ async fn guarded_query(
 async fn main() {
     // As in production: spans are made and a line is written for what is worth one, to nowhere.
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
-    tracing_subscriber::registry().with(EnvFilter::new("info")).with(lines).init();
+    let level = std::env::var("BENCH_LOG").unwrap_or("info".into());
+    tracing_subscriber::registry().with(EnvFilter::new(level)).with(lines).init();
     let effort = Effort::from_arguments();
     let directory = tempfile::tempdir().unwrap();
     let cached = Fixture::new(directory.path().join("cached"), 10_000).await;
@@ -79,13 +85,17 @@ async fn main() {
 
     let mut comparison = Comparison::new(effort, TASKS);
     let (plain, full) = (cached.load("/bare").await, cached.load("/guarded").await);
+    let layered = cached.load("/layered").await;
     let verifying = uncached.load("/guarded").await;
     for _ in 0..comparison.rounds() {
         comparison.measure("bare axum handler", sending(&plain)).await;
+        comparison.measure("the layer alone: identifier, span, bound, headers", sending(&layered)).await;
         comparison.measure("whole stack", sending(&full)).await;
         comparison.measure("whole stack, every token verified anew", sending(&verifying)).await;
     }
-    comparison.report("Whole stack (resolve, verify, principal, permission, context, span) ÷ bare handler; wanted: 0.75");
+    comparison.report(
+        "Whole stack (resolve, verify, principal, permission, context, span) ÷ bare handler; wanted: 0.75",
+    );
 
     let mut comparison = Comparison::new(effort, TASKS);
     let (plain, full) = (cached.load("/bare-query").await, cached.load("/guarded-query").await);
@@ -96,7 +106,9 @@ async fn main() {
     comparison.report("Whole stack in front of one query ÷ bare handler with the query; wanted: 0.93");
 }
 
-fn sending(load: &Load) -> impl Fn(usize) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + use<> {
+fn sending(
+    load: &Load,
+) -> impl Fn(usize) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + use<> {
     let load = load.clone();
     move |task| {
         let load = load.clone();
@@ -113,7 +125,12 @@ impl Fixture {
     async fn new(directory: std::path::PathBuf, cache_capacity: u64) -> Self {
         let notes = sqlx::migrate!("./migrations");
         let url = format!("sqlite:{}", directory.display());
-        let store = SqliteStore::builder(&url).tenant_migrations(notes).connect().await.unwrap();
+        let store = SqliteStore::builder(&url)
+            .tenant_migrations(notes)
+            .max_readers_per_tenant(CONNECTIONS)
+            .connect()
+            .await
+            .unwrap();
         let tenancy = Tenancy::builder(store.clone())
             .tokens(TokenConfig { cache_capacity, ..TokenConfig::default() })
             .grant::<ReadNotes>(Role::MEMBER)
@@ -121,12 +138,14 @@ impl Fixture {
             .unwrap();
         let (tenant, token) = sign_up(&tenancy).await;
         let file = directory.join("tenants").join(format!("{tenant}.db"));
-        let raw = SqlitePool::connect_with(SqliteConnectOptions::new().filename(file)).await.unwrap();
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS as u32);
+        let raw = pool.connect_with(SqliteConnectOptions::new().filename(file)).await.unwrap();
         for text in 0..100 {
             let insert = sqlx::query("INSERT INTO notes (text) VALUES ($1)").bind(format!("note {text}"));
             insert.execute(&raw).await.unwrap();
         }
         let full = Router::new()
+            .route("/layered", get(bare))
             .route("/guarded", get(guarded))
             .route("/guarded-query", get(guarded_query))
             .layer(RequestLayer::new(&tenancy));
@@ -152,9 +171,9 @@ impl Fixture {
 /// A tenant, and the token of one of its members.
 async fn sign_up(tenancy: &Tenancy) -> (String, String) {
     let password = SecretString::from("correct horse battery staple");
-    let join = async |facts: &RequestFacts| {
+    let join = async |email: &str, facts: &RequestFacts| {
         let realm = tenancy.realm(facts).await.unwrap();
-        let email = "ada@example.com".to_owned();
+        let email = email.to_owned();
         let registration =
             Registration { email: email.parse().unwrap(), password: password.clone(), full_name: None };
         tenancy.register(&realm, registration).await.unwrap();
@@ -162,10 +181,10 @@ async fn sign_up(tenancy: &Tenancy) -> (String, String) {
         let signed_in = tenancy.log_in(&realm, credentials, Client::default()).await.unwrap();
         signed_in.access_token.expose_secret().to_owned()
     };
-    let platform = join(&RequestFacts::default()).await;
+    let platform = join("ada@example.com", &RequestFacts::default()).await;
     let ada = tenancy.authenticate(&platform, &RequestFacts::default()).await.unwrap();
     let new = NewOrganization { name: "Acme".parse().unwrap(), slug: None, isolation: None };
     let tenant = tenancy.create_organization(&ada, new).await.unwrap().id;
     let facts = RequestFacts { tenant_keys: vec![tenant.into()], request_id: None };
-    (tenant.to_string(), join(&facts).await)
+    (tenant.to_string(), join("bob@example.com", &facts).await)
 }

@@ -1,5 +1,5 @@
 //! A scoped read beside a raw one, on the same file.
-#![expect(missing_docs, clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 use std::sync::Arc;
 
@@ -42,7 +42,9 @@ async fn main() {
 
     let mut comparison = Comparison::new(effort, TASKS);
     for _ in 0..comparison.rounds() {
-        for (name, pool) in [("raw read, sqlx's pool", &default), ("raw read, sqlx's pool without its ping", &tuned)] {
+        for (name, pool) in
+            [("raw read, sqlx's pool", &default), ("raw read, sqlx's pool without its ping", &tuned)]
+        {
             let pool = pool.clone();
             let read = move |_| {
                 let pool = pool.clone();

@@ -1,5 +1,5 @@
 //! 1,000 tenants written at once: in a file each, and in one shared file.
-#![expect(missing_docs, clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 use std::{
     path::Path,
@@ -37,13 +37,16 @@ async fn main() {
             let (pool, tenant) = (pool.clone(), next.fetch_add(1, Ordering::Relaxed) % tenants);
             async move {
                 let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
-                let insert = sqlx::query("INSERT INTO notes (tenant_id, text) VALUES ($1, 'x')").bind(tenant as i64);
+                let insert =
+                    sqlx::query("INSERT INTO notes (tenant_id, text) VALUES ($1, 'x')").bind(tenant as i64);
                 insert.execute(&mut *tx).await.unwrap();
                 tx.commit().await.unwrap();
             }
         };
         comparison.measure("one shared file", write).await;
-        for (name, (store, contexts)) in [("a file per tenant", &warm), ("a file per tenant, 64 of them open", &bounded)] {
+        for (name, (store, contexts)) in
+            [("a file per tenant", &warm), ("a file per tenant, 64 of them open", &bounded)]
+        {
             let (store, contexts, next) = (store.clone(), contexts.clone(), Arc::new(AtomicUsize::new(0)));
             let write = move |_| {
                 let tenant = next.fetch_add(1, Ordering::Relaxed) % contexts.len();
@@ -57,7 +60,8 @@ async fn main() {
             comparison.measure(name, write).await;
         }
     }
-    comparison.report(&format!("{tenants} tenants written by {TASKS} tasks, each commit on the disk; wanted: 3"));
+    comparison
+        .report(&format!("{tenants} tenants written by {TASKS} tasks, each commit on the disk; wanted: 3"));
 }
 
 async fn files(directory: &Path, tenants: usize, open: usize) -> (SqliteStore, Arc<[TenantContext]>) {
@@ -91,7 +95,8 @@ async fn shared(file: &Path, tenants: usize) -> SqlitePool {
         .connect_with(options)
         .await
         .unwrap();
-    let table = "CREATE TABLE notes (id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL, text TEXT NOT NULL) STRICT";
+    let table =
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL, text TEXT NOT NULL) STRICT";
     sqlx::query(table).execute(&pool).await.unwrap();
     sqlx::query("CREATE INDEX notes_by_tenant ON notes (tenant_id)").execute(&pool).await.unwrap();
     assert!(tenants > 0);

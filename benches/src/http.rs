@@ -13,12 +13,19 @@ use tokio::{
 #[derive(Clone)]
 pub struct Load {
     request: Arc<[u8]>,
+    /// The length of the reply, which is the same every time: nothing of it has to be parsed.
+    reply: usize,
     connections: Arc<[Mutex<TcpStream>]>,
 }
 
 impl Load {
-    /// Connects as many times as there are tasks.
-    pub async fn connect(address: SocketAddr, tasks: usize, path: &str, headers: &[(&str, &str)]) -> io::Result<Self> {
+    /// Connects as many times as there are tasks, and sends the request once to learn how long its reply is.
+    pub async fn connect(
+        address: SocketAddr,
+        tasks: usize,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let mut request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -30,7 +37,10 @@ impl Load {
             connection.set_nodelay(true)?;
             connections.push(Mutex::new(connection));
         }
-        Ok(Self { request: request.into_bytes().into(), connections: connections.into() })
+        let mut load =
+            Self { request: request.into_bytes().into(), reply: 0, connections: connections.into() };
+        load.reply = load.measure_reply().await?;
+        Ok(load)
     }
 
     /// Sends the request and reads the reply, whose status must be 200.
@@ -38,31 +48,41 @@ impl Load {
         let mut connection = self.connections[task].lock().await;
         connection.write_all(&self.request).await?;
         let mut reply = [0; 8192];
+        connection.read_exact(&mut reply[..self.reply]).await?;
+        require_ok(&reply)
+    }
+
+    async fn measure_reply(&self) -> io::Result<usize> {
+        let mut connection = self.connections[0].lock().await;
+        connection.write_all(&self.request).await?;
+        let mut reply = [0; 8192];
         let mut filled = 0;
         loop {
-            let read = connection.read(&mut reply[filled..]).await?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            match connection.read(&mut reply[filled..]).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => filled += read,
             }
-            filled += read;
-            if let Some(length) = complete(&reply[..filled])? {
-                return if length == filled { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) };
+            require_ok(&reply)?;
+            if let Some(whole) = whole(&reply[..filled]).filter(|whole| *whole <= filled) {
+                return Ok(whole);
             }
         }
     }
 }
 
-/// The length of a whole reply; `None` when there is more to come.
-fn complete(bytes: &[u8]) -> io::Result<Option<usize>> {
-    let text = String::from_utf8_lossy(bytes);
-    let Some(head) = text.find("\r\n\r\n") else { return Ok(None) };
-    if !text.starts_with("HTTP/1.1 200") {
-        return Err(io::Error::other(text.into_owned()));
+fn require_ok(reply: &[u8]) -> io::Result<()> {
+    if reply.starts_with(b"HTTP/1.1 200") {
+        return Ok(());
     }
+    Err(io::Error::other(String::from_utf8_lossy(reply).into_owned()))
+}
+
+/// The length of a reply, once its head is there.
+fn whole(bytes: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(bytes);
+    let head = text.find("\r\n\r\n")?;
     let length = text[..head]
         .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok())
-        .ok_or(io::ErrorKind::InvalidData)?;
-    let whole = head + 4 + length;
-    Ok((bytes.len() >= whole).then_some(whole))
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok())?;
+    Some(head + 4 + length)
 }

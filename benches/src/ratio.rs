@@ -23,7 +23,13 @@ impl Effort {
     /// The effort that this process was started for.
     pub fn from_arguments() -> Self {
         match std::env::args().any(|argument| argument == "--bench") {
-            true => Self { rounds: 15, slice: Duration::from_millis(1500), measures: true },
+            true => Self {
+                rounds: 15,
+                slice: Duration::from_millis(
+                    std::env::var("BENCH_SLICE").ok().and_then(|s| s.parse().ok()).unwrap_or(1500),
+                ),
+                measures: true,
+            },
             false => Self { rounds: 1, slice: Duration::from_millis(50), measures: false },
         }
     }
@@ -54,6 +60,9 @@ impl Comparison {
         F: Fn(usize) -> O + Clone + Send + Sync + 'static,
         O: Future<Output = ()> + Send,
     {
+        if std::env::var("BENCH_SIDE").is_ok_and(|side| side != name) {
+            return;
+        }
         let started = Instant::now();
         let deadline = started + self.effort.slice;
         let mut running = JoinSet::new();
@@ -98,6 +107,8 @@ impl Comparison {
 
 fn quartiles(mut values: Vec<f64>) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
-    let at = |part: f64| values.get(((values.len() - 1) as f64 * part).round() as usize).copied().unwrap_or_default();
+    let at = |part: f64| {
+        values.get(((values.len() - 1) as f64 * part).round() as usize).copied().unwrap_or_default()
+    };
     (at(0.25), at(0.5), at(0.75))
 }

@@ -17,6 +17,9 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
+            /// The length of its one spelling.
+            pub const TEXT_LEN: usize = uuid::fmt::Hyphenated::LENGTH;
+
             /// A new identifier. Version 7: ordered by the time of its making, which it reveals.
             pub fn generate(environment: &Environment) -> Self {
                 Self(environment.uuid())

@@ -34,6 +34,10 @@ pub mod tenancy;
 pub mod tenant;
 pub mod user;
 
+/// For the secrets in this crate's signatures.
+#[doc(no_inline)]
+pub use secrecy;
+
 pub use self::{
     environment::{Clock, Environment, Random, Timestamp},
     error::{Error, ErrorKind, Result},

@@ -3,8 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use multitenancy_core::{Store, memory::MemoryStore};
-use multitenancy_testkit::{CASES, Harness, MemoryMailer, conformance_suite, mailer_suite};
+use multitenancy_core::{
+    Store,
+    bus::{EventBus, InProcessBus},
+    memory::MemoryStore,
+};
+use multitenancy_testkit::{
+    BusHarness, CASES, Harness, MemoryMailer, bus_suite, conformance_suite, mailer_suite,
+};
 
 struct InMemory;
 
@@ -15,7 +21,15 @@ impl Harness for InMemory {
     }
 }
 
+#[async_trait]
+impl BusHarness for InMemory {
+    async fn open(&self) -> Arc<dyn EventBus> {
+        Arc::new(InProcessBus::default())
+    }
+}
+
 conformance_suite!(InMemory);
+bus_suite!(InMemory);
 mailer_suite!(MemoryMailer::default());
 
 /// Nobody runs a shorter suite: a case that goes is noticed here.

@@ -48,7 +48,8 @@ pub async fn compose(settings: &Settings) -> Result<Server> {
         tenancy.resume_organizations().await?;
         tenancy
     };
-    let router = app_with(&tenancy, &AppConfig { prefix: settings.api_prefix.clone(), ..AppConfig::default() })?;
+    let router =
+        app_with(&tenancy, &AppConfig { prefix: settings.api_prefix.clone(), ..AppConfig::default() })?;
     Ok(Server { router, shutdown_timeout: Duration::from_secs(settings.shutdown_timeout_seconds) })
 }
 
@@ -87,7 +88,8 @@ fn check_isolation(settings: &Settings, store: &SqliteStore) -> Result<()> {
 fn keys(settings: &Settings) -> Result<Option<KeyRing>> {
     match &settings.jwt_secret {
         Some(secret) => {
-            let key = SigningKey::hs256(secret).map_err(|error| Error::config(format!("JWT_SECRET: {error}")))?;
+            let key =
+                SigningKey::hs256(secret).map_err(|error| Error::config(format!("JWT_SECRET: {error}")))?;
             Ok(Some(KeyRing::new(key)))
         }
         None if settings.server_host.is_loopback() => Ok(None),
@@ -117,11 +119,15 @@ mod tests {
         let open = "0.0.0.0".parse().unwrap();
         assert!(refusal(|settings| settings.server_host = open).await.starts_with("JWT_SECRET is not set"));
         for weak in ["short", "change-me-change-me-change-me-change-me"] {
-            assert!(refusal(|settings| settings.jwt_secret = Some(weak.into())).await.starts_with("JWT_SECRET: "));
+            assert!(
+                refusal(|settings| settings.jwt_secret = Some(weak.into())).await.starts_with("JWT_SECRET: ")
+            );
         }
         let sample = include_str!("../../../.env.example");
         let sample = sample.lines().find_map(|line| line.strip_prefix("# JWT_SECRET=")).unwrap();
-        assert!(refusal(|settings| settings.jwt_secret = Some(sample.into())).await.starts_with("JWT_SECRET: "));
+        assert!(
+            refusal(|settings| settings.jwt_secret = Some(sample.into())).await.starts_with("JWT_SECRET: ")
+        );
     }
 
     #[tokio::test]
@@ -131,7 +137,10 @@ mod tests {
             assert!(error.starts_with(&format!("DEFAULT_ISOLATION is {isolation}")), "{error}");
         }
         let error = refusal(|settings| settings.database_url = "mysql://localhost/x".into()).await;
-        assert_eq!(error, "DATABASE_URL names the driver \"mysql\"; this server knows sqlite, as in sqlite:data");
+        assert_eq!(
+            error,
+            "DATABASE_URL names the driver \"mysql\"; this server knows sqlite, as in sqlite:data"
+        );
     }
 
     #[tokio::test]

@@ -52,9 +52,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     logging::start(&settings)?;
     let server = compose::compose(&settings).await?;
-    let listener = tokio::net::TcpListener::bind((settings.server_host, settings.server_port))
-        .await
-        .map_err(|error| format!("can not listen on {}:{}: {error}", settings.server_host, settings.server_port))?;
+    let listener =
+        tokio::net::TcpListener::bind((settings.server_host, settings.server_port)).await.map_err(
+            |error| format!("can not listen on {}:{}: {error}", settings.server_host, settings.server_port),
+        )?;
     announce::announce(&settings, listener.local_addr()?);
     serve::serve(listener, server, serve::shutdown_signal()).await?;
     Ok(())

@@ -80,7 +80,7 @@ impl Default for Settings {
             database_url: "sqlite:data".to_owned(),
             default_isolation: None,
             auto_migrate: true,
-            sqlite_max_open_connections: 64,
+            sqlite_max_open_connections: 256,
             jwt_secret: None,
             jwt_issuer: "multitenancy".to_owned(),
             jwt_audience: "multitenancy".to_owned(),
@@ -174,7 +174,11 @@ mod tests {
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.default_isolation, Some(Isolation::Database));
         let secret = settings.jwt_secret.unwrap();
-        assert_eq!(secrecy::ExposeSecret::expose_secret(&secret).len(), 41, "a secret of digits stays as it is");
+        assert_eq!(
+            secrecy::ExposeSecret::expose_secret(&secret).len(),
+            41,
+            "a secret of digits stays as it is"
+        );
     }
 
     #[test]

@@ -35,11 +35,12 @@ async fn create(
     Json(new): Json<NewProject>,
 ) -> Result<(StatusCode, Json<Project>), Problem> {
     let mut tx = store.begin(&caller).await?;
-    let project: Project = sqlx::query_as("INSERT INTO projects (id, name) VALUES ($1, $2) RETURNING id, name")
-        .bind(uuid::Uuid::now_v7())
-        .bind(new.name)
-        .fetch_one(tx.conn())
-        .await?;
+    let project: Project =
+        sqlx::query_as("INSERT INTO projects (id, name) VALUES ($1, $2) RETURNING id, name")
+            .bind(uuid::Uuid::now_v7())
+            .bind(new.name)
+            .fetch_one(tx.conn())
+            .await?;
     tx.publish(ProjectCreated { id: project.id }).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(project)))

@@ -39,7 +39,14 @@ impl Program {
         panic!("the program does not answer");
     }
 
-    async fn call(&self, method: Method, path: &str, tenant: &str, token: &str, body: Value) -> (StatusCode, Value) {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        tenant: &str,
+        token: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if !tenant.is_empty() {
             request = request.header("x-tenant-id", tenant);
@@ -57,7 +64,8 @@ impl Program {
     /// Registers and signs in; returns the access token.
     async fn join(&self, email: &str, tenant: &str) -> String {
         let credentials = json!({"email": email, "password": PASSWORD});
-        let (status, _) = self.call(Method::POST, "/api/v1/auth/register", tenant, "", credentials.clone()).await;
+        let (status, _) =
+            self.call(Method::POST, "/api/v1/auth/register", tenant, "", credentials.clone()).await;
         assert_eq!(status, 201);
         let (status, tokens) = self.call(Method::POST, "/api/v1/auth/login", tenant, "", credentials).await;
         assert_eq!(status, 200);
@@ -78,10 +86,12 @@ async fn projects_belong_to_one_tenant() {
     let program = Program::start(directory.path()).await;
     let ada = program.join("ada@example.com", "").await;
     for name in ["Acme", "Globex"] {
-        let (status, _) = program.call(Method::POST, "/api/v1/organizations", "", &ada, json!({"name": name})).await;
+        let (status, _) =
+            program.call(Method::POST, "/api/v1/organizations", "", &ada, json!({"name": name})).await;
         assert_eq!(status, 201);
     }
-    let (bob, eve) = (program.join("bob@example.com", "acme").await, program.join("bob@example.com", "globex").await);
+    let (bob, eve) =
+        (program.join("bob@example.com", "acme").await, program.join("bob@example.com", "globex").await);
 
     let new = json!({"name": "Rocket"});
     let (status, project) = program.call(Method::POST, "/projects", "", &bob, new.clone()).await;
@@ -96,7 +106,8 @@ async fn projects_belong_to_one_tenant() {
     assert_eq!((status.as_u16(), &problem["code"]), (401, &json!("unauthenticated")));
     let (status, problem) = program.call(Method::POST, "/projects", "", &ada, new).await;
     assert_eq!((status.as_u16(), &problem["code"]), (403, &json!("wrong_scope")));
-    let (status, _) = program.call(Method::POST, "/projects", "", &bob, json!({"name": "x", "id": "y"})).await;
+    let (status, _) =
+        program.call(Method::POST, "/projects", "", &bob, json!({"name": "x", "id": "y"})).await;
     assert_eq!(status, 422);
 
     // The data and the signing secret outlive the process.

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use jsonwebtoken::{Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::{claims_cache::ClaimsCache, key_ring::KeyRing};
@@ -15,12 +15,25 @@ use crate::{
 
 /// Which realm a token is good for. A token of one is 403 `wrong_scope` on the other's routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum Scope {
     /// The control plane.
     Platform,
     /// One tenant.
     Tenant,
+}
+
+/// From a text and nothing else: derived, it would also be read from an object.
+impl TryFrom<String> for Scope {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        match text.as_str() {
+            "platform" => Ok(Self::Platform),
+            "tenant" => Ok(Self::Tenant),
+            _ => Err(Error::new(ErrorKind::Malformed, "malformed_scope", "this is not a scope")),
+        }
+    }
 }
 
 /// What an access token says. Every field is required and has one JSON type; `tid` is there when and only when
@@ -36,7 +49,7 @@ pub struct Claims {
     /// The realm.
     pub scope: Scope,
     /// The tenant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub tid: Option<TenantId>,
     /// The session.
     pub sid: SessionId,
@@ -57,6 +70,11 @@ impl Claims {
     pub fn plane(&self) -> Plane {
         self.tid.map_or(Plane::Control, Plane::Tenant)
     }
+}
+
+/// A claim that is there is not null.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(claim: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(claim).map(Some)
 }
 
 /// How access tokens are made.

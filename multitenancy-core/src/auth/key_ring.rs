@@ -3,6 +3,7 @@ use std::{collections::HashMap, fmt};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use zxcvbn::zxcvbn;
 
 use crate::{
     environment::Timestamp,
@@ -73,30 +74,27 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Values that stand in documentation, tutorials and this project's own sample files, or look it.
+/// Values that stand in documentation, tutorials and this project's own sample files, or look it: words, rows of the
+/// keyboard and of the alphabet, repetitions.
 fn is_sample(secret: &str) -> bool {
-    const MARKS: [&str; 14] = [
-        "change-me",
-        "changeme",
-        "change_me",
-        "change-this",
-        "change this",
-        "changethis",
+    const MARKS: [&str; 11] = [
+        "change",
+        "default",
+        "development",
         "example",
-        "sample",
+        "password",
         "placeholder",
+        "sample",
+        "secret",
+        "testing",
         "your-",
         "your_",
-        "yoursecret",
-        "supersecret",
-        "super-secret",
     ];
-    const DISTINCT: usize = 10;
+    /// 32 characters of chance need more than 10^32 guesses, which zxcvbn gives as 10^19, the most it can.
+    const MIN_GUESSES_LOG10: f64 = 18.0;
     let lower = secret.to_lowercase();
-    let mut bytes: Vec<u8> = secret.bytes().collect();
-    bytes.sort_unstable();
-    bytes.dedup();
-    bytes.len() < DISTINCT || MARKS.iter().any(|mark| lower.contains(mark))
+    let judged: String = secret.chars().take(100).collect();
+    MARKS.iter().any(|mark| lower.contains(mark)) || zxcvbn(&judged, &[]).guesses_log10() < MIN_GUESSES_LOG10
 }
 
 /// The keys of one issuer: one that signs, and retired ones whose tokens are still accepted until a stated

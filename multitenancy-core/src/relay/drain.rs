@@ -116,6 +116,7 @@ impl Relay {
             return Ok(());
         }
         let delay = backoff::delay(self.config.backoff, claimed.attempts, environment);
+        let delay = delay.max(error.retry_after().unwrap_or_default());
         let not_before = now + TimeDelta::from_std(delay).map_err(Error::internal)?;
         let given_back = unit.outbox().retry(lease, event.event_id, not_before, &report).await?;
         drained.retried += usize::from(given_back);

@@ -36,7 +36,10 @@ impl FromStr for TenantKey {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if let Ok(id) = text.parse() {
+        // A slug may be as long as an id, but not the other way round.
+        if text.len() == TenantId::TEXT_LEN
+            && let Ok(id) = text.parse()
+        {
             return Ok(Self::Id(id));
         }
         text.parse().map(Self::Slug).map_err(|_| malformed())

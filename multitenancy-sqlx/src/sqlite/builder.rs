@@ -33,7 +33,7 @@ impl SqliteStoreBuilder {
             environment: Environment::system(),
             control_migrations: None,
             tenant_migrations: None,
-            limits: Limits { open: 64, readers: 4, wait: Duration::from_secs(5) },
+            limits: Limits { open: 256, readers: 4, wait: Duration::from_secs(5) },
             busy_timeout: Duration::from_secs(5),
             synchronous: Synchronous::default(),
         }
@@ -53,8 +53,11 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How many connections to tenants' files may be open at once; each is a thread. Default 64. The control file
+    /// How many connections to tenants' files may be open at once; each is a thread. Default 256. The control file
     /// has five of its own besides.
+    ///
+    /// Wants to be more than the number of tenants that write at about the same time: opening a file costs about as
+    /// much as ten commits to it.
     #[must_use]
     pub fn max_open_connections(mut self, count: usize) -> Self {
         self.limits.open = count;

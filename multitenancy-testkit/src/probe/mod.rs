@@ -58,12 +58,13 @@ where
 pub struct ProbedStore {
     inner: Arc<dyn Store>,
     probe: Arc<dyn Probe>,
+    embedded: bool,
 }
 
 impl ProbedStore {
     /// Tells `probe` of every call on `store`.
     pub fn new(store: Arc<dyn Store>, probe: impl Probe) -> Self {
-        Self { inner: store, probe: Arc::new(probe) }
+        Self { inner: store, probe: Arc::new(probe), embedded: true }
     }
 
     /// Lets other tasks run before and after every call, so that it can be interrupted there.
@@ -72,6 +73,12 @@ impl ProbedStore {
             tokio::task::yield_now().await;
             Ok(())
         })
+    }
+
+    /// Keeps no secrets, as a store that several processes share.
+    #[must_use]
+    pub fn without_local_secret(self) -> Self {
+        Self { embedded: false, ..self }
     }
 
     async fn around<T: Send>(
@@ -160,6 +167,9 @@ impl Store for ProbedStore {
     }
 
     fn local_secret(&self, name: &str) -> Result<Option<SecretString>> {
+        if !self.embedded {
+            return Ok(None);
+        }
         self.inner.local_secret(name)
     }
 }

@@ -59,7 +59,11 @@ pub async fn play(t: &mut Transcript) -> Outcome {
 async fn refusals(t: &mut Transcript, platform: &str, bob: &str, globex: &str) -> Outcome {
     t.step("Bob's token is of Acme. It opens nothing of Globex, whose existence it does not even betray");
     t.call(Method::GET, "/users/me").token(bob).tenant(globex).refused(403, "tenant_mismatch").await?;
-    t.call(Method::GET, "/users/me").token(bob).tenant("no-such-tenant").refused(403, "tenant_mismatch").await?;
+    t.call(Method::GET, "/users/me")
+        .token(bob)
+        .tenant("no-such-tenant")
+        .refused(403, "tenant_mismatch")
+        .await?;
     let path = format!("/organizations/{globex}");
     t.call(Method::GET, &path).token(bob).refused(404, "tenant_not_found").await?;
 
@@ -84,7 +88,11 @@ async fn refusals(t: &mut Transcript, platform: &str, bob: &str, globex: &str) -
     let extra = json!({"email": "eve@example.com", "password": PASSWORD, "roles": ["owner"]});
     t.call(Method::POST, "/auth/register").json(extra).refused(422, "validation_failed").await?;
     let nobody = credentials("eve@example.com");
-    t.call(Method::POST, "/auth/login").tenant("nowhere").json(nobody).refused(404, "tenant_not_found").await?;
+    t.call(Method::POST, "/auth/login")
+        .tenant("nowhere")
+        .json(nobody)
+        .refused(404, "tenant_not_found")
+        .await?;
     t.call(Method::GET, "/nothing/here").refused(404, "not_found").await
 }
 
@@ -107,7 +115,8 @@ async fn log_in(t: &mut Transcript, email: &str, tenant: Option<&str>) -> Outcom
 }
 
 async fn organization(t: &mut Transcript, token: &str, name: &str) -> Outcome<String> {
-    let created = t.call(Method::POST, "/organizations").token(token).json(json!({"name": name})).expect(201).await?;
+    let created =
+        t.call(Method::POST, "/organizations").token(token).json(json!({"name": name})).expect(201).await?;
     text(&created, "id")
 }
 

@@ -5,9 +5,7 @@ use std::{
     time::Duration,
 };
 
-use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version, password_hash::phc,
-};
+use argon2::{Algorithm, Argon2, Block, Params, Version, password_hash::phc};
 use secrecy::{ExposeSecret, SecretString};
 use thread_priority::ThreadPriority;
 use tokio::sync::oneshot;
@@ -57,7 +55,11 @@ struct Inner {
     decoy: PasswordHash,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// What one hash is computed in. Each thread has its own and keeps it: given back after each hash, four times as much
+/// stayed with the allocator of every thread.
+type Memory = Vec<Block>;
 
 /// The outcome of comparing a password with a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl PasswordHasher {
                 .spawn(move || work(&queue))
                 .map_err(|error| Error::config("no thread for password hashing").with_source(error))?;
         }
-        let decoy = hash(&params, &environment, &SecretString::default())?;
+        let decoy = hash(&params, &environment, &SecretString::default(), &mut Memory::new())?;
         Ok(Self { jobs, inner: Arc::new(Inner { params, environment, decoy }) })
     }
 
@@ -103,7 +105,7 @@ impl PasswordHasher {
     /// Fails with [`Overloaded`](crate::ErrorKind::Overloaded) when the queue is full.
     pub async fn hash(&self, password: SecretString) -> Result<PasswordHash> {
         let inner = self.inner.clone();
-        self.run(move || hash(&inner.params, &inner.environment, &normalize(&password))).await
+        self.run(move |memory| hash(&inner.params, &inner.environment, &normalize(&password), memory)).await
     }
 
     /// Compares a password with a stored hash; with `None`, for a user who is unknown or has no password, does the
@@ -112,15 +114,18 @@ impl PasswordHasher {
     /// Fails with [`Overloaded`](crate::ErrorKind::Overloaded) when the queue is full.
     pub async fn verify(&self, password: SecretString, stored: Option<PasswordHash>) -> Result<Verification> {
         let inner = self.inner.clone();
-        self.run(move || verify(&inner, &normalize(&password), stored)).await
+        self.run(move |memory| verify(&inner, &normalize(&password), stored, memory)).await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move || {
+        let job = Box::new(move |memory: &mut Memory| {
             // Whoever asked may have gone while the job waited.
             if !answer.is_closed() {
-                let _gone = answer.send(work());
+                let _gone = answer.send(work(memory));
             }
         });
         self.jobs
@@ -140,42 +145,68 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
     if let Err(error) = ThreadPriority::Min.set_for_current() {
         tracing::debug!(%error, "password hashing runs at normal priority");
     }
+    let mut memory = Memory::new();
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("a password hashing job panicked");
         }
     }
 }
 
-fn argon2(params: Params) -> Argon2<'static> {
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
-fn hash(params: &Params, environment: &Environment, password: &SecretString) -> Result<PasswordHash> {
+fn hash(
+    params: &Params,
+    environment: &Environment,
+    password: &SecretString,
+    memory: &mut Memory,
+) -> Result<PasswordHash> {
     let salt: [u8; 16] = environment.bytes();
-    argon2(params.clone())
-        .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
-        .map_err(Error::internal)?
-        .to_string()
-        .parse()
+    let mut hash = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: params.try_into().map_err(Error::internal)?,
+        salt: Some(phc::Salt::new(&salt).map_err(Error::internal)?),
+        hash: None,
+    };
+    hash.hash = Some(compute(&hash, password, memory)?);
+    hash.to_string().parse()
 }
 
-fn verify(inner: &Inner, password: &SecretString, stored: Option<PasswordHash>) -> Result<Verification> {
+fn verify(
+    inner: &Inner,
+    password: &SecretString,
+    stored: Option<PasswordHash>,
+    memory: &mut Memory,
+) -> Result<Verification> {
     let (hash, known) = stored.as_ref().map_or((&inner.decoy, false), |hash| (hash, true));
     let parsed = phc::PasswordHash::new(hash.expose()).map_err(Error::internal)?;
-    let params = Params::try_from(&parsed).map_err(Error::internal)?;
-    let matches =
-        argon2(params.clone()).verify_password(password.expose_secret().as_bytes(), &parsed).is_ok();
-    let wanted = &inner.params;
+    // `Output` compares in constant time.
+    let matches = Some(compute(&parsed, password, memory)?) == parsed.hash;
+    // The decoy is made the present way: algorithm, version and parameters.
+    let present = phc::PasswordHash::new(inner.decoy.expose()).map_err(Error::internal)?;
+    let is_present = (&parsed.algorithm, parsed.version, &parsed.params)
+        == (&present.algorithm, present.version, &present.params);
     Ok(match matches && known {
         false => Verification::Wrong,
-        true if (params.m_cost(), params.t_cost(), params.p_cost())
-            == (wanted.m_cost(), wanted.t_cost(), wanted.p_cost()) =>
-        {
-            Verification::Right
-        }
+        true if is_present => Verification::Right,
         true => Verification::RightButOutdated,
     })
+}
+
+/// The output for `password` with the algorithm, version, parameters and salt of `like`, as long as its own.
+fn compute(like: &phc::PasswordHash, password: &SecretString, memory: &mut Memory) -> Result<phc::Output> {
+    let algorithm = Algorithm::try_from(like.algorithm.as_str()).map_err(Error::internal)?;
+    let version = like.version.map(Version::try_from).transpose().map_err(Error::internal)?;
+    let params = Params::try_from(like).map_err(Error::internal)?;
+    let salt = like.salt.as_ref().ok_or_else(|| Error::internal("a stored password hash has no salt"))?;
+    let length = like.hash.as_ref().map_or(Params::DEFAULT_OUTPUT_LEN, phc::Output::len);
+    memory.resize(params.block_count(), Block::new());
+    let mut output = [0; phc::Output::MAX_LENGTH];
+    let output =
+        output.get_mut(..length).ok_or_else(|| Error::internal("a stored password hash is too long"))?;
+    Argon2::new(algorithm, version.unwrap_or_default(), params)
+        .hash_password_into_with_memory(password.expose_secret().as_bytes(), salt, output, memory)
+        .map_err(Error::internal)?;
+    phc::Output::new(output).map_err(Error::internal)
 }

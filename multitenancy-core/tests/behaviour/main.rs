@@ -1,0 +1,14 @@
+//! What the core promises, tried from outside, on the reference store. Names carry the numbers of the security
+//! checklist.
+
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod common_passwords;
+mod overload;
+mod passwords;
+mod sessions;
+mod sign_in;
+mod support;
+mod token_forgery;
+mod token_lifetime;
+mod token_shape;

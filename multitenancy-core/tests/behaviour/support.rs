@@ -1,0 +1,129 @@
+use std::sync::Arc;
+
+use multitenancy_core::{
+    Caller, Environment, ErrorKind, Realm, Result, Role, Store, Tenancy, TenancyBuilder, Tenant,
+    TenantContext, User,
+    account::{Credentials, Registration, SignedIn},
+    auth::{Client, KeyRing, SigningKey},
+    memory::MemoryStore,
+    organization::NewOrganization,
+    tenancy::RequestFacts,
+    tenant::TenantKey,
+};
+use multitenancy_testkit::{MemoryMailer, MockClock, SeededRandom, fixtures};
+use secrecy::{ExposeSecret, SecretString};
+
+pub const PASSWORD: &str = "lintel-walnut-46-orbit";
+pub const SECRET: &str = "kX2v9QeT7mZr4LbN8wYc1HsJ5dFg3PaU";
+pub const ADA: &str = "ada@example.com";
+
+/// An application on a store in memory, with a clock that is told the time.
+pub struct App {
+    pub store: Arc<dyn Store>,
+    pub tenancy: Tenancy,
+    pub clock: MockClock,
+    pub mailer: MemoryMailer,
+}
+
+impl App {
+    pub fn new() -> Self {
+        Self::composed(|store| store, |builder| builder)
+    }
+
+    /// With a store before the application's own, and changes to its composition. [`App::store`] stays the bare one.
+    pub fn composed(
+        wrap: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+        compose: impl FnOnce(TenancyBuilder) -> TenancyBuilder,
+    ) -> Self {
+        let clock = MockClock::default();
+        let environment = Environment::new(Arc::new(clock.clone()), Arc::new(SeededRandom::from_env()));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(environment));
+        let mailer = MemoryMailer::default();
+        let tenancy = compose(builder(wrap(store.clone())).mailer(mailer.clone())).build().unwrap();
+        Self { store, tenancy, clock, mailer }
+    }
+
+    pub async fn platform(&self) -> Realm {
+        self.tenancy.realm(&RequestFacts::default()).await.unwrap()
+    }
+
+    /// A new tenant, and its realm.
+    pub async fn tenant(&self, slug: &str) -> (TenantContext, Realm) {
+        let context = fixtures::active_tenant(&self.store, slug).await;
+        let realm = self.tenancy.realm(&naming(&[slug])).await.unwrap();
+        (context, realm)
+    }
+
+    pub async fn register(&self, realm: &Realm, address: &str) -> User {
+        self.tenancy.register(realm, registration(address)).await.unwrap()
+    }
+
+    pub async fn log_in(&self, realm: &Realm, address: &str) -> Result<SignedIn> {
+        self.tenancy.log_in(realm, credentials(address, PASSWORD), Client::default()).await
+    }
+
+    pub async fn authenticate(&self, signed_in: &SignedIn) -> Result<Caller> {
+        self.tenancy.authenticate(signed_in.access_token.expose_secret(), &RequestFacts::default()).await
+    }
+
+    /// Somebody new who has signed in.
+    pub async fn caller(&self, realm: &Realm, address: &str) -> Caller {
+        self.register(realm, address).await;
+        let signed_in = self.log_in(realm, address).await.unwrap();
+        self.authenticate(&signed_in).await.unwrap()
+    }
+
+    /// Somebody new of the platform, and their organization.
+    pub async fn owner_of(&self, slug: &str) -> (Caller, Tenant) {
+        let owner = self.caller(&self.platform().await, &format!("owner-of-{slug}@example.com")).await;
+        let tenant = self.tenancy.create_organization(&owner, organization(slug)).await.unwrap();
+        (owner, tenant)
+    }
+}
+
+/// A composition with the signing key of these tests and without background work.
+pub fn builder(store: Arc<dyn Store>) -> TenancyBuilder {
+    let key = SigningKey::hs256(&SECRET.into()).unwrap();
+    Tenancy::builder_dyn(store).keys(KeyRing::new(key)).without_background_work()
+}
+
+pub fn registration(address: &str) -> Registration {
+    Registration { email: fixtures::email(address), password: PASSWORD.into(), full_name: None }
+}
+
+pub fn credentials(address: &str, password: &str) -> Credentials {
+    Credentials { email: address.to_owned(), password: password.into() }
+}
+
+pub fn organization(slug: &str) -> NewOrganization {
+    NewOrganization { name: slug.parse().unwrap(), slug: Some(slug.parse().unwrap()), isolation: None }
+}
+
+/// The facts of a request that names these tenants, by id or slug.
+pub fn naming(keys: &[&str]) -> RequestFacts {
+    RequestFacts { tenant_keys: keys.iter().map(|key| key.parse().unwrap()).collect(), request_id: None }
+}
+
+pub fn key_of(tenant: &TenantContext) -> TenantKey {
+    tenant.tenant_id().into()
+}
+
+pub fn refresh_token(signed_in: &SignedIn) -> SecretString {
+    signed_in.refresh_token.expose().into()
+}
+
+/// The kind, the code and the text of a failure: all that a client can learn of it.
+#[track_caller]
+pub fn shown<T>(outcome: Result<T>) -> (ErrorKind, &'static str, String) {
+    let error = multitenancy_testkit::failure(outcome);
+    (error.kind(), error.code(), error.to_string())
+}
+
+#[track_caller]
+pub fn code<T>(outcome: Result<T>) -> &'static str {
+    shown(outcome).1
+}
+
+pub fn member() -> Vec<Role> {
+    vec![Role::MEMBER]
+}
