@@ -23,7 +23,7 @@ use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 const TASKS: usize = 16;
 /// That read, on either side.
@@ -74,10 +74,10 @@ async fn guarded_query(
 
 #[tokio::main]
 async fn main() {
-    // As in production: spans are made and a line is written for what is worth one, to nowhere.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
-    let level = std::env::var("BENCH_LOG").unwrap_or("info".into());
-    tracing_subscriber::registry().with(EnvFilter::new(level)).with(lines).init();
+    // Spans are made, as in production. What a line per request costs on top is the logger's: `-- --lines` shows it.
+    let lines = std::env::args().any(|argument| argument == "--lines");
+    let lines = lines.then(|| tracing_subscriber::fmt::layer().with_writer(std::io::sink));
+    tracing_subscriber::registry().with(LevelFilter::INFO).with(lines).init();
     let effort = Effort::from_arguments();
     let directory = tempfile::tempdir().unwrap();
     let cached = Fixture::new(directory.path().join("cached"), 10_000).await;

@@ -23,13 +23,7 @@ impl Effort {
     /// The effort that this process was started for.
     pub fn from_arguments() -> Self {
         match std::env::args().any(|argument| argument == "--bench") {
-            true => Self {
-                rounds: 15,
-                slice: Duration::from_millis(
-                    std::env::var("BENCH_SLICE").ok().and_then(|s| s.parse().ok()).unwrap_or(1500),
-                ),
-                measures: true,
-            },
+            true => Self { rounds: 15, slice: Duration::from_secs(1), measures: true },
             false => Self { rounds: 1, slice: Duration::from_millis(50), measures: false },
         }
     }
@@ -60,9 +54,6 @@ impl Comparison {
         F: Fn(usize) -> O + Clone + Send + Sync + 'static,
         O: Future<Output = ()> + Send,
     {
-        if std::env::var("BENCH_SIDE").is_ok_and(|side| side != name) {
-            return;
-        }
         let started = Instant::now();
         let deadline = started + self.effort.slice;
         let mut running = JoinSet::new();

@@ -141,7 +141,7 @@ where
         hide_credentials(request.headers_mut());
         request.extensions_mut().insert(scope.clone());
 
-        let span = scope.span.clone();
+        let span = Span::clone(&scope.span);
         let started = (!span.is_disabled()).then(Instant::now);
         let answer = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| self.inner.call(request))));
         let answering = async move {
@@ -173,7 +173,8 @@ where
 #[derive(Clone)]
 pub(crate) struct RequestScope {
     pub id: RequestId,
-    span: Span,
+    /// Shared: cloning a span itself goes through the subscriber.
+    span: Arc<Span>,
 }
 
 impl RequestScope {
@@ -188,7 +189,7 @@ impl RequestScope {
             tenant = field::Empty,
             user = field::Empty,
         );
-        Self { id, span }
+        Self { id, span: Arc::new(span) }
     }
 
     /// Names in the span whom the request belongs to.

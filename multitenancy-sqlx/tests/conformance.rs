@@ -1,4 +1,5 @@
 //! The SQLite store passes the suites that every adapter runs.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::sync::{Arc, Mutex};
 

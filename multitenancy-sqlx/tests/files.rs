@@ -1,4 +1,5 @@
 //! The data directory: one user, one file per plane, secrets kept private.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
 

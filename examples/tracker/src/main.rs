@@ -2,7 +2,7 @@
 mod project;
 
 use axum::{Router, extract::FromRef, extract::State, http::StatusCode, routing::get};
-use multitenancy::axum::{Authorized, Json, Problem, Tenancy};
+use multitenancy::axum::{Authorized, Json, Problem, RequestLayer, Tenancy};
 use multitenancy::{Role, sqlx::SqliteStore};
 use project::{NewProject, Project, ProjectCreated, ReadProjects, WriteProjects};
 
@@ -24,6 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Router::new()
         .nest("/api/v1", multitenancy::axum::routes(&tenancy))
         .route("/projects", get(list).post(create))
+        .layer(RequestLayer::new(&tenancy))
         .with_state(App { tenancy, store });
     let address = std::env::var("ADDRESS").unwrap_or("127.0.0.1:8080".into());
     Ok(axum::serve(tokio::net::TcpListener::bind(address).await?, app).await?)

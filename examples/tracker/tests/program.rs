@@ -1,4 +1,5 @@
 //! Runs the program as it stands, and uses it over HTTP.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::{
     net::TcpListener,
@@ -30,9 +31,10 @@ impl Program {
             .unwrap();
         let base = format!("http://{address}");
         let client = Client::builder().no_proxy().build().unwrap();
+        let program = Self { child, base, client };
         for _ in 0..200 {
-            if client.get(&base).send().await.is_ok() {
-                return Self { child, base, client };
+            if program.client.get(&program.base).send().await.is_ok() {
+                return program;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

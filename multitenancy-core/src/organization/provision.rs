@@ -111,10 +111,12 @@ async fn activate(store: &dyn Store, tenant: &Tenant) -> Result<Tenant> {
 }
 
 /// Takes back a registration, storage first: a crash in between leaves a row for the next start to find, never
-/// storage that nobody knows of. Nothing is removed of a tenant that has become active after all.
+/// storage that nobody knows of. Nothing is removed of a tenant that has become active after all; of one that is gone,
+/// because another start has undone it meanwhile, the storage that was made here since.
 async fn undo(store: &dyn Store, tenant: &Tenant) -> Result<()> {
     let mut unit = store.control(&ControlContext::system(REASON)).await?;
-    if unit.tenants().withdraw(tenant.id).await? {
+    let withdrawn = unit.tenants().withdraw(tenant.id).await?;
+    if withdrawn || unit.tenants().find(&tenant.id.into()).await?.is_none() {
         store.deprovision(tenant).await?;
         unit.commit().await?;
     }

@@ -4,12 +4,13 @@ use crate::environment::Environment;
 
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long to wait after the given number of failed attempts.
+/// How long to wait after the given number of failed attempts, in whole milliseconds: no store keeps all of a float.
 pub(super) fn delay(first: Duration, attempts: u32, environment: &Environment) -> Duration {
     let doublings = attempts.saturating_sub(1).min(20);
     let delay = first.saturating_mul(1 << doublings).min(LONGEST);
     let jitter = f64::from(u16::from_le_bytes(environment.bytes())) / f64::from(u16::MAX);
-    delay.mul_f64(1.0 + jitter / 4.0)
+    let millis = delay.mul_f64(1.0 + jitter / 4.0).as_millis();
+    u64::try_from(millis).map_or(LONGEST, Duration::from_millis)
 }
 
 #[cfg(test)]

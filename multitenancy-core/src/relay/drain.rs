@@ -36,10 +36,12 @@ impl Relay {
     /// The events of a tenant that is not active wait until it is.
     pub async fn drain(&self, plane: Plane) -> Result<Drained> {
         let mut drained = Drained::default();
-        let Some(realm) = self.realm(plane).await? else {
-            return Ok(drained);
-        };
         loop {
+            // Asked before every claim: the tenant may have been suspended meanwhile.
+            let Some(realm) = self.realm(plane).await? else {
+                drained.next_due = None;
+                return Ok(drained);
+            };
             let lease = LeaseId::generate(self.store.environment());
             let claim = self.claim(&realm, lease).await?;
             drained.next_due = claim.next_due;

@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use chrono::TimeDelta;
 use moka::sync::Cache;
@@ -17,7 +20,12 @@ use crate::{
 /// a changed role shows on the next request after that at the latest, on every replica (S57).
 ///
 /// Keys are typed, plane first (S105): no two sessions of two tenants can share an entry.
-pub(crate) struct Principals(Cache<(Plane, SessionId), Principal>);
+pub(crate) struct Principals {
+    known: Cache<(Plane, SessionId), Principal>,
+    /// Counts the sessions that have ended here, so that what was read before an end is not written back after it.
+    ends: AtomicU64,
+    writing: Mutex<()>,
+}
 
 #[derive(Clone)]
 struct Principal {
@@ -29,7 +37,7 @@ impl Principals {
     const MAX_AGE: TimeDelta = TimeDelta::seconds(1);
 
     pub fn new(capacity: u64) -> Self {
-        Self(Cache::new(capacity))
+        Self { known: Cache::new(capacity), ends: AtomicU64::new(0), writing: Mutex::new(()) }
     }
 
     /// The present roles of the user the claims speak of. 401 when the session has ended, or when the user is not
@@ -37,11 +45,12 @@ impl Principals {
     pub async fn roles(&self, claims: &Claims, realm: &Realm, store: &dyn Store) -> Result<Arc<[Role]>> {
         let now = store.environment().now();
         let key = (realm.plane(), claims.sid);
-        if let Some(known) = self.0.get(&key)
-            && now - known.read_at < Self::MAX_AGE
+        if let Some(known) = self.known.get(&key)
+            && (TimeDelta::zero()..Self::MAX_AGE).contains(&(now - known.read_at))
         {
             return Ok(known.roles);
         }
+        let before = self.ends.load(Ordering::Acquire);
         let mut unit = realm.read(store).await?;
         let session = unit.sessions().find(claims.sid).await?;
         let user = unit.users().find(claims.sub).await?;
@@ -52,16 +61,74 @@ impl Principals {
             return Err(ended());
         }
         let roles: Arc<[Role]> = user.roles.into();
-        self.0.insert(key, Principal { roles: roles.clone(), read_at: now });
+        self.remember(key, Principal { roles: roles.clone(), read_at: now }, before);
         Ok(roles)
     }
 
+    fn remember(&self, key: (Plane, SessionId), principal: Principal, before: u64) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.ends.load(Ordering::Acquire) == before {
+            self.known.insert(key, principal);
+        }
+    }
+
     pub fn forget(&self, plane: Plane, session: SessionId) {
-        self.0.invalidate(&(plane, session));
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.ends.fetch_add(1, Ordering::AcqRel);
+        self.known.invalidate(&(plane, session));
     }
 }
 
 fn ended() -> Error {
     Error::new(ErrorKind::Unauthenticated, "invalid_token", "the access token is not valid (any more)")
         .with_context("fault", "session ended, or user gone or inactive")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::id::TenantId;
+
+    /// Planes and sessions out of few values, so that equal ids stand in different places.
+    fn keys() -> impl Strategy<Value = Vec<(Option<u8>, u8)>> {
+        prop::collection::vec((prop::option::of(0..4_u8), 0..4_u8), 0..40)
+    }
+
+    fn key((tenant, session): (Option<u8>, u8)) -> (Plane, SessionId) {
+        let id = |value: u8| Uuid::from_u128(u128::from(value));
+        let plane = tenant.map_or(Plane::Control, |tenant| Plane::Tenant(TenantId::from_uuid(id(tenant))));
+        (plane, SessionId::from_uuid(id(session)))
+    }
+
+    proptest! {
+        /// S105: distinct (plane, session) pairs are distinct entries, whatever ids they share, and each is forgotten
+        /// alone.
+        #[test]
+        fn s105_distinct_keys_are_distinct_entries(keys in keys(), forgotten in keys()) {
+            let principals = Principals::new(10_000);
+            let mut expected = HashMap::new();
+            for (index, parts) in keys.into_iter().enumerate() {
+                let roles: Arc<[Role]> = Arc::new([format!("role_{index}").parse().unwrap()]);
+                let before = principals.ends.load(Ordering::Acquire);
+                principals.remember(key(parts), Principal { roles: roles.clone(), read_at: Timestamp::MIN_UTC }, before);
+                expected.insert(parts, roles);
+            }
+            for parts in forgotten {
+                let (plane, session) = key(parts);
+                principals.forget(plane, session);
+                expected.remove(&parts);
+            }
+            for tenant in [None, Some(0), Some(1), Some(2), Some(3)] {
+                for session in 0..4 {
+                    let found = principals.known.get(&key((tenant, session))).map(|principal| principal.roles);
+                    prop_assert_eq!(found.as_ref(), expected.get(&(tenant, session)));
+                }
+            }
+        }
+    }
 }

@@ -4,8 +4,14 @@
 #![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod common_passwords;
+mod context;
+mod crashes;
+mod events;
+mod organizations;
 mod overload;
 mod passwords;
+mod relaying;
+mod resolution;
 mod sessions;
 mod sign_in;
 mod support;

@@ -13,13 +13,7 @@ use secrecy::ExposeSecret;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-use crate::support::{ADA, App, code, naming, refresh_token, shown};
-
-async fn set_status(app: &App, id: multitenancy_core::TenantId, from: TenantStatus, to: TenantStatus) {
-    let mut unit = app.store.control(&ControlContext::system("test")).await.unwrap();
-    assert!(unit.tenants().set_status(id, from, to, app.tenancy.environment().now()).await.unwrap());
-    unit.commit().await.unwrap();
-}
+use crate::support::{ADA, App, code, naming, refresh_token, set_status, shown};
 
 async fn set_active(app: &App, plane: &PlaneContext, id: UserId, is_active: bool) {
     let mut unit = plane.begin(&app.store).await.unwrap();
@@ -118,9 +112,9 @@ async fn s66_a_refresh_needs_an_active_user_and_tenant() {
     set_active(&app, &plane, ada, false).await;
     assert_eq!(shown(refresh().await), expected, "an inactive user");
     set_active(&app, &plane, ada, true).await;
-    set_status(&app, context.tenant_id(), TenantStatus::Active, TenantStatus::Suspended).await;
+    set_status(&app.store, context.tenant_id(), TenantStatus::Active, TenantStatus::Suspended).await;
     assert_eq!(shown(refresh().await), expected, "a suspended tenant");
-    set_status(&app, context.tenant_id(), TenantStatus::Suspended, TenantStatus::Active).await;
+    set_status(&app.store, context.tenant_id(), TenantStatus::Suspended, TenantStatus::Active).await;
     assert!(refresh().await.is_ok(), "nothing was spent by being refused");
 }
 
@@ -232,10 +226,10 @@ async fn s67_switching_checks_the_membership_now() {
     unit.commit().await.unwrap();
     assert_eq!(shown(switch(&ada, "acme").await), nowhere, "removed");
 
-    set_status(&app, globex.id, TenantStatus::Active, TenantStatus::Suspended).await;
+    set_status(&app.store, globex.id, TenantStatus::Active, TenantStatus::Suspended).await;
     assert_eq!(shown(switch(&bob, "globex").await).1, "tenant_inactive");
     assert_eq!(shown(switch(&ada, "globex").await), nowhere, "nor is its status told to others");
-    set_status(&app, globex.id, TenantStatus::Suspended, TenantStatus::Active).await;
+    set_status(&app.store, globex.id, TenantStatus::Suspended, TenantStatus::Active).await;
     let plane = PlaneContext::Tenant(fixtures::context(&globex));
     let there = switch(&bob, "globex").await.unwrap().user.id;
     set_active(&app, &plane, there, false).await;

@@ -1,16 +1,17 @@
 use std::sync::Arc;
 
 use multitenancy_core::{
-    Caller, Environment, ErrorKind, Realm, Result, Role, Store, Tenancy, TenancyBuilder, Tenant,
-    TenantContext, User,
+    Caller, ControlContext, Environment, ErrorKind, Realm, Result, Role, Store, Tenancy, TenancyBuilder,
+    Tenant, TenantContext, TenantId, User,
     account::{Credentials, Registration, SignedIn},
     auth::{Client, KeyRing, SigningKey},
+    event::Envelope,
     memory::MemoryStore,
     organization::NewOrganization,
     tenancy::RequestFacts,
-    tenant::TenantKey,
+    tenant::TenantStatus,
 };
-use multitenancy_testkit::{MemoryMailer, MockClock, SeededRandom, fixtures};
+use multitenancy_testkit::{MemoryMailer, MockClock, PlaneContext, SeededRandom, fixtures};
 use secrecy::{ExposeSecret, SecretString};
 
 pub const PASSWORD: &str = "lintel-walnut-46-orbit";
@@ -104,10 +105,6 @@ pub fn naming(keys: &[&str]) -> RequestFacts {
     RequestFacts { tenant_keys: keys.iter().map(|key| key.parse().unwrap()).collect(), request_id: None }
 }
 
-pub fn key_of(tenant: &TenantContext) -> TenantKey {
-    tenant.tenant_id().into()
-}
-
 pub fn refresh_token(signed_in: &SignedIn) -> SecretString {
     signed_in.refresh_token.expose().into()
 }
@@ -126,4 +123,30 @@ pub fn code<T>(outcome: Result<T>) -> &'static str {
 
 pub fn member() -> Vec<Role> {
     vec![Role::MEMBER]
+}
+
+/// The undelivered events of a plane: those that are due, one after the other of each aggregate.
+pub async fn published(store: &Arc<dyn Store>, plane: &PlaneContext) -> Vec<Envelope> {
+    let mut events = Vec::new();
+    // Looked at in a unit that is dropped, so they stay.
+    let mut unit = plane.begin(store).await.unwrap();
+    loop {
+        let lease = fixtures::lease();
+        let claim = unit.outbox().claim(lease, fixtures::instant(), fixtures::after(1), 100).await.unwrap();
+        if claim.events.is_empty() {
+            events.sort_by_key(|event: &Envelope| event.sequence);
+            return events;
+        }
+        for event in claim.events {
+            assert!(unit.outbox().delivered(lease, event.envelope.event_id).await.unwrap());
+            events.push(event.envelope);
+        }
+    }
+}
+
+/// Moves a tenant on, behind the application's back.
+pub async fn set_status(store: &Arc<dyn Store>, id: TenantId, from: TenantStatus, to: TenantStatus) {
+    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
+    assert!(unit.tenants().set_status(id, from, to, store.environment().now()).await.unwrap());
+    unit.commit().await.unwrap();
 }

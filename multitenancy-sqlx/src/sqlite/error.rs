@@ -10,7 +10,7 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     const BUSY: &str = "5";
     const BUSY_SNAPSHOT: &str = "517";
     const DISK_FULL: &str = "13";
-    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
     match &*code {
         BUSY | BUSY_SNAPSHOT => {
             Error::overloaded("the storage is busy", Duration::from_secs(1)).with_source(error)

@@ -72,7 +72,7 @@ impl MembershipRepository for Unit {
              WHERE user_id = $1 AND tenant_id > COALESCE($2, X'') ORDER BY tenant_id LIMIT $3",
         )
         .bind(user.as_uuid())
-        .bind(page.key().map(|id| id.as_uuid()))
+        .bind(page.key().map(TenantId::as_uuid))
         .bind(page.size() + 1);
         let rows = query.fetch_all(self.connection()?).await.map_err(store_error)?;
         let items = rows.into_iter().map(Membership::try_from).collect::<Result<_>>()?;

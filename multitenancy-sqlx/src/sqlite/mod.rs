@@ -4,7 +4,6 @@ mod builder;
 mod codec;
 mod connections;
 mod consumed;
-mod control;
 mod error;
 mod files;
 mod lease;
@@ -20,7 +19,6 @@ mod user;
 
 pub use self::{
     builder::{SqliteStoreBuilder, Synchronous},
-    control::SqliteControlTransaction,
     store::SqliteStore,
-    transaction::SqliteTransaction,
+    transaction::{SqliteControlTransaction, SqliteTransaction},
 };

@@ -15,12 +15,11 @@ use uuid::Uuid;
 use super::{
     builder::{SqliteStoreBuilder, Synchronous},
     connections::{Access, Connections, Limits, connect},
-    control::SqliteControlTransaction,
     error::store_error,
     files::DataDirectory,
     lease::Lease,
     migration::{self, Schema},
-    transaction::SqliteTransaction,
+    transaction::{SqliteControlTransaction, SqliteTransaction},
     unit::Unit,
 };
 
@@ -97,12 +96,12 @@ impl SqliteStore {
 
     /// Opens a transaction on the control plane.
     pub async fn control(&self, context: &ControlContext) -> Result<SqliteControlTransaction> {
-        Ok(SqliteControlTransaction::new(self.unit(Plane::Control, Access::Write, context.origin()).await?))
+        self.open_control(context, Access::Write).await
     }
 
     /// Opens a snapshot of the control plane, that only reads.
     pub async fn read_control(&self, context: &ControlContext) -> Result<SqliteControlTransaction> {
-        Ok(SqliteControlTransaction::new(self.unit(Plane::Control, Access::Read, context.origin()).await?))
+        self.open_control(context, Access::Read).await
     }
 
     /// Brings the control file and every tenant's file to the newest schema. Tenants that are current are not opened.
@@ -149,6 +148,15 @@ impl SqliteStore {
         super::connections::close(connection).await;
         drop(slot);
         applied
+    }
+
+    async fn open_control(
+        &self,
+        context: &ControlContext,
+        access: Access,
+    ) -> Result<SqliteControlTransaction> {
+        let unit = self.unit(Plane::Control, access, context.origin()).await?;
+        Ok(SqliteTransaction::new(unit, context.clone()))
     }
 
     async fn open_tenant(&self, context: &TenantContext, access: Access) -> Result<SqliteTransaction> {

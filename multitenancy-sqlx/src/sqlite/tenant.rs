@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use multitenancy_core::{
     Result, Tenant, TenantId, Timestamp, UserId,
     page::{Page, PageRequest},
-    tenant::{TenantKey, TenantRepository, TenantStatus, domain_taken, slug_taken},
+    tenant::{Domain, TenantKey, TenantRepository, TenantStatus, domain_taken, slug_taken},
 };
 use uuid::Uuid;
 
@@ -67,7 +67,7 @@ impl TenantRepository for Unit {
         .bind(tenant.id.as_uuid())
         .bind(tenant.name.as_str())
         .bind(tenant.slug.as_str())
-        .bind(tenant.domain.as_ref().map(|domain| domain.as_str()))
+        .bind(tenant.domain.as_ref().map(Domain::as_str))
         .bind(tenant.plan.as_str())
         .bind(tenant.status.as_str())
         .bind(tenant.isolation.as_str())
@@ -118,8 +118,14 @@ impl TenantRepository for Unit {
             .bind(id.as_uuid())
             .bind(TenantStatus::Provisioning.as_str());
         let deleted = query.execute(self.writable()?).await.map_err(store_error)?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let query =
+            sqlx::query("DELETE FROM multitenancy_tenant_schemas WHERE tenant_id = $1").bind(id.as_uuid());
+        query.execute(self.writable()?).await.map_err(store_error)?;
         self.lease.tenant_changed(id);
-        Ok(deleted.rows_affected() == 1)
+        Ok(true)
     }
 
     async fn list(
@@ -130,7 +136,7 @@ impl TenantRepository for Unit {
         let query = sqlx::query_as::<_, Row>(select!(
             "id > COALESCE($1, X'') AND status = COALESCE($2, status) ORDER BY id LIMIT $3"
         ))
-        .bind(page.key().map(|id| id.as_uuid()))
+        .bind(page.key().map(TenantId::as_uuid))
         .bind(status.map(TenantStatus::as_str))
         .bind(page.size() + 1);
         let rows = query.fetch_all(self.connection()?).await.map_err(store_error)?;

@@ -1,9 +1,11 @@
 use async_trait::async_trait;
 use multitenancy_core::{
-    Environment, EventId, Plane, Result, TenantContext, TenantTransaction, UnitOfWork,
+    ControlContext, ControlTransaction, Environment, EventId, Plane, Result, TenantContext,
+    TenantTransaction, UnitOfWork,
     actor::Origin,
     auth::SessionRepository,
     event::{ConsumedEvents, Event, Outbox},
+    tenant::{MembershipRepository, TenantRepository},
     user::UserRepository,
 };
 use sqlx::SqliteConnection;
@@ -13,13 +15,18 @@ use super::unit::Unit;
 /// A transaction inside one tenant: on its file, where nobody else's rows are.
 ///
 /// Nothing happens until [`commit`](Self::commit); dropping it takes everything back.
-pub struct SqliteTransaction {
+///
+/// The context says which plane it is on: a tenant's by default, or the [control plane](SqliteControlTransaction).
+pub struct SqliteTransaction<C = TenantContext> {
     unit: Unit,
-    context: TenantContext,
+    context: C,
 }
 
-impl SqliteTransaction {
-    pub(super) fn new(unit: Unit, context: TenantContext) -> Self {
+/// A transaction on the control plane: the registry, and the platform's users.
+pub type SqliteControlTransaction = SqliteTransaction<ControlContext>;
+
+impl<C> SqliteTransaction<C> {
+    pub(super) fn new(unit: Unit, context: C) -> Self {
         Self { unit, context }
     }
 
@@ -49,7 +56,7 @@ impl SqliteTransaction {
 }
 
 #[async_trait]
-impl UnitOfWork for SqliteTransaction {
+impl<C: Send + Sync> UnitOfWork for SqliteTransaction<C> {
     fn plane(&self) -> Plane {
         self.unit.plane
     }
@@ -86,5 +93,15 @@ impl UnitOfWork for SqliteTransaction {
 impl TenantTransaction for SqliteTransaction {
     fn context(&self) -> &TenantContext {
         &self.context
+    }
+}
+
+impl ControlTransaction for SqliteControlTransaction {
+    fn tenants(&mut self) -> &mut dyn TenantRepository {
+        &mut self.unit
+    }
+
+    fn memberships(&mut self) -> &mut dyn MembershipRepository {
+        &mut self.unit
     }
 }
