@@ -10,15 +10,15 @@ use std::{
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    Error, ErrorKind, EventId, Plane, Result, TenantContext, UnitOfWorkExt,
+    Error, ErrorKind, EventId, Result, TenancyBuilder, TenantContext, UnitOfWorkExt,
     bus::{Delivery, EventBus, EventHandler, InProcessBus, Subscription},
     relay::{Drained, RelayConfig},
     tenant::TenantStatus,
 };
-use multitenancy_testkit::{MailFailure, PlaneContext, TestEvent, fixtures, rounds};
+use multitenancy_testkit::{PlaneContext, TestEvent, fixtures, rounds};
 use tokio::task::JoinSet;
 
-use crate::support::{ADA, App, set_status};
+use crate::support::{App, set_status};
 
 /// What a subscriber has been told: the aggregate, the number, and the event's id.
 type Told = Arc<Mutex<Vec<(String, u64, EventId)>>>;
@@ -57,20 +57,18 @@ fn numbers(told: &Told) -> Vec<(String, u64)> {
 async fn app(subscriptions: Vec<Subscription>, config: RelayConfig) -> (App, PlaneContext) {
     let app = App::composed(
         |store| store,
-        |builder| {
-            subscriptions.into_iter().fold(builder.relay(config), |builder, next| builder.subscribe(next))
-        },
+        |builder| subscriptions.into_iter().fold(builder.relay(config), TenancyBuilder::subscribe),
     );
     let plane = PlaneContext::Tenant(app.tenant("acme").await.0);
     (app, plane)
 }
 
-async fn drain(app: &App, plane: &PlaneContext) -> Drained {
+pub async fn drain(app: &App, plane: &PlaneContext) -> Drained {
     app.tenancy.relay().drain(plane.plane()).await.unwrap()
 }
 
 /// Puts the clock to whenever something is due, until nothing is.
-async fn drain_all(app: &App, plane: &PlaneContext, mut drained: Drained) {
+pub async fn drain_all(app: &App, plane: &PlaneContext, mut drained: Drained) {
     for _ in 0..50 {
         let Some(due) = drained.next_due else { return };
         app.clock.set(due);
@@ -301,89 +299,6 @@ async fn a_suspended_tenants_events_wait() {
     plane.publish(&app.store, [TestEvent::new("a", 2), TestEvent::new("b", 2), TestEvent::new("c", 2)]).await;
     assert_eq!(drain(&app, &plane).await.delivered, 1);
     assert_eq!(numbers(&told).len(), 3, "what comes after the suspension waits");
-}
-
-/// A welcome is sent once, to whoever registers, however often the event comes; nobody who was made for somebody of
-/// the platform is welcomed again.
-#[tokio::test]
-async fn a_welcome_is_sent_once() {
-    let app = App::new();
-    let (context, realm) = app.tenant("acme").await;
-    let plane = PlaneContext::Tenant(context);
-    app.register(&realm, ADA).await;
-    app.mailer.fail_next(MailFailure::Passing);
-    let first = drain(&app, &plane).await;
-    assert_eq!(app.mailer.sent(), [], "the provider was busy");
-    drain_all(&app, &plane, first).await;
-    let sent = app.mailer.sent();
-    assert_eq!(sent.len(), 1);
-    assert_eq!((sent[0].to.as_str(), sent[0].subject.as_str()), (ADA, "Welcome to acme"));
-    assert!(!sent[0].text.contains(crate::support::PASSWORD));
-
-    // The same event once more, as after a crash: the mailer is not even asked.
-    let attempts = app.mailer.attempts();
-    let event_id: EventId = sent[0].idempotency_key.parse().unwrap();
-    let mut unit = plane.begin(&app.store).await.unwrap();
-    assert!(unit.consumed().contains(multitenancy_core::account::Welcome::NAME, event_id).await.unwrap());
-    let user = unit.users().find_by_email(&fixtures::email(ADA)).await.unwrap().unwrap();
-    let created = multitenancy_core::user::UserCreated { user_id: user.id, platform_user_id: None };
-    let sealed =
-        multitenancy_core::event::Envelope::seal(&created, plane.plane(), unit.origin(), unit.environment());
-    let again = multitenancy_core::event::Envelope { event_id, ..sealed.unwrap() };
-    unit.outbox().append(&again).await.unwrap();
-    unit.commit().await.unwrap();
-    assert_eq!(drain(&app, &plane).await.delivered, 1);
-    assert_eq!(app.mailer.attempts(), attempts);
-
-    let (_, globex) = app.owner_of("globex").await;
-    app.tenancy.relay().drain(Plane::Control).await.unwrap();
-    app.tenancy.relay().drain(Plane::Tenant(globex.id)).await.unwrap();
-    let to: Vec<_> =
-        app.mailer.sent().iter().map(|mail| (mail.to.to_string(), mail.subject.clone())).collect();
-    assert_eq!(
-        to[1..],
-        [("owner-of-globex@example.com".to_owned(), "Welcome".to_owned())],
-        "on the platform alone"
-    );
-}
-
-/// An event is told in the context of its tenant, with who caused it and in which request, and never with a secret.
-#[tokio::test]
-async fn an_event_travels_with_its_origin() {
-    let seen: Arc<Mutex<Vec<Arc<Delivery>>>> = Arc::default();
-    let seeing = seen.clone();
-    let subscription = Subscription::new("all", "*", move |delivery: Arc<Delivery>| {
-        seeing.lock().unwrap().push(delivery);
-        async { Ok(()) }
-    });
-    let app = App::composed(|store| store, |builder| builder.subscribe(subscription.unwrap()));
-    let (context, realm) = app.tenant("acme").await;
-    let caller = app.caller(&realm, ADA).await;
-    app.tenancy.log_out(&caller).await.unwrap();
-    app.tenancy.relay().drain(Plane::Tenant(context.tenant_id())).await.unwrap();
-    let seen = seen.lock().unwrap();
-    let types: Vec<_> = seen.iter().map(|delivery| delivery.event().event_type.as_str()).collect();
-    let mut sorted = types.clone();
-    sorted.sort_unstable();
-    assert_eq!(sorted, ["session.created", "session.revoked", "user.created", "user.logged_in"]);
-    let place = |wanted: &str| types.iter().position(|name| *name == wanted).unwrap();
-    assert!(
-        place("user.created") < place("user.logged_in")
-            && place("session.created") < place("session.revoked")
-    );
-    for delivery in seen.iter() {
-        let event = delivery.event();
-        assert_eq!(event.tenant, Some(context.tenant_id()));
-        assert_eq!(delivery.tenant_context().unwrap().tenant_id(), context.tenant_id());
-        assert!(delivery.control_context().is_none());
-        let text = serde_json::to_string(event).unwrap();
-        for secret in [crate::support::PASSWORD, "argon2", "rt.", "eyJ"] {
-            assert!(!text.contains(secret), "{text}");
-        }
-        let by = serde_json::to_value(&event.actor).unwrap();
-        let expected = if event.event_type == "session.revoked" { "tenant_user" } else { "anonymous" };
-        assert_eq!(by["kind"], expected, "{}", event.event_type);
-    }
 }
 
 /// What is wired wrongly does not start.

@@ -58,7 +58,8 @@ pub async fn assert_nothing_orphaned(store: &Arc<dyn Store>, provisioned: &Provi
         let mut unit = store.read_control(&ControlContext::system("test")).await.unwrap();
         assert!(unit.memberships().find(tenant.id, tenant.owner_id).await.unwrap().is_some());
     }
-    for id in provisioned.lock().unwrap().clone() {
+    let provisioned = provisioned.lock().unwrap().clone();
+    for id in provisioned {
         if tenants.iter().all(|tenant| tenant.id != id) {
             let gone = fixtures::context(&Tenant { id, ..fixtures::tenant(store, "gone") });
             assert!(store.read(&gone).await.is_err(), "storage that nobody knows of");
@@ -79,7 +80,7 @@ async fn an_organization_is_complete() {
         (acme.status, acme.owner_id, acme.isolation),
         (TenantStatus::Active, ada.user_id(), Isolation::Database)
     );
-    assert_eq!(registered(&app.store).await, [acme.clone()]);
+    assert_eq!(registered(&app.store).await.iter().collect::<Vec<_>>(), [&acme]);
     let inside = app.tenancy.switch(&ada, &acme.id.into(), Client::default()).await.unwrap();
     assert!(inside.user.is_owner);
     let mut unit = app.store.read(&fixtures::context(&acme)).await.unwrap();

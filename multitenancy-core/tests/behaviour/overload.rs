@@ -96,7 +96,7 @@ async fn s39_who_has_gone_is_not_worked_for() {
 /// The threads end with the last clone, and what waits is finished first.
 #[tokio::test]
 async fn the_threads_end_with_the_last_clone() {
-    let threads = || std::fs::read_dir("/proc/self/task").map(|tasks| tasks.count()).ok();
+    let threads = || std::fs::read_dir("/proc/self/task").map(Iterator::count).ok();
     let before = threads();
     let hasher =
         PasswordHasher::new(&HashingConfig { threads: 3, ..HashingConfig::default() }, Environment::system());

@@ -103,7 +103,7 @@ async fn s1_the_token_decides() {
         &["globex", "acme"],
         &[&own, "nowhere"],
     ]
-    .map(|keys| naming(keys));
+    .map(naming);
     let mut answers = Vec::new();
     for facts in &refusals {
         answers.push(shown(app.tenancy.authenticate(token, facts).await));

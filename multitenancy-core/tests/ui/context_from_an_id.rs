@@ -8,10 +8,6 @@ fn from_an_id(id: TenantId) -> TenantContext {
     id.into()
 }
 
-fn by_its_fields(tenant: Arc<Tenant>, origin: Origin) -> TenantContext {
-    TenantContext { tenant, origin }
-}
-
 fn as_resolution_does(tenant: Arc<Tenant>, origin: Origin) -> TenantContext {
     TenantContext::resolved(tenant, origin)
 }

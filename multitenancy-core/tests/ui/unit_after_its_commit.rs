@@ -1,6 +1,6 @@
 //! What is committed is over: nothing is done in it any more, and it is not committed twice.
 
-use multitenancy_core::{Result, TenantTransaction, UnitOfWork, UserId};
+use multitenancy_core::{Result, TenantTransaction, UserId};
 
 async fn late(mut unit: Box<dyn TenantTransaction>, id: UserId) -> Result<()> {
     unit.commit().await?;

@@ -19,6 +19,8 @@ use crate::{
 
 const WRITERS: u64 = 16;
 const RELAYS: usize = 2;
+/// How many events of its own aggregate a writer appends at once.
+const OWN: u64 = 3;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sixteen writers append, with pauses of chance before their commits, while two relays take what is due, deliver
@@ -44,7 +46,7 @@ pub async fn race_of_writers_and_relays_loses_nothing(store: Arc<dyn Store>) {
         within_limit("relaying", relays.join_all()).await;
 
         let delivered = race.delivered.lock().unwrap();
-        let expected: Vec<u64> = (0..each).collect();
+        let expected: Vec<u64> = (0..each * OWN).collect();
         for writer in 0..WRITERS {
             let numbers = delivered.get(&format!("own-{writer}")).map(Vec::as_slice);
             assert_eq!(numbers, Some(expected.as_slice()), "of writer {writer}");
@@ -82,7 +84,9 @@ impl Race {
         for number in 0..count {
             let append = || async {
                 let mut unit = self.plane.begin(&self.store).await?;
-                unit.publish(TestEvent::new(format!("own-{writer}"), number)).await?;
+                for own in 0..OWN {
+                    unit.publish(TestEvent::new(format!("own-{writer}"), number * OWN + own)).await?;
+                }
                 let shared = self.random.number(0..4);
                 unit.publish(TestEvent::new(format!("shared-{shared}"), number)).await?;
                 self.random.pause(Duration::from_millis(1)).await;
