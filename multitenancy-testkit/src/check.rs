@@ -2,13 +2,16 @@ use std::{future::Future, time::Duration};
 
 use multitenancy_core::{Error, ErrorKind, Result};
 
+use crate::rounds;
+
 /// Longer than any wait a store is allowed, shorter than anybody's patience.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Waits for `work`, and fails when it hangs.
+/// Waits for `work`, and fails when it hangs: after a minute, times the [rounds](crate::rounds) asked for.
 pub async fn within_limit<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let finished = tokio::time::timeout(LIMIT, work).await;
-    finished.unwrap_or_else(|_| panic!("{what}: not done after {LIMIT:?}"))
+    let limit = LIMIT * u32::try_from(rounds(1)).unwrap_or(u32::MAX);
+    let finished = tokio::time::timeout(limit, work).await;
+    finished.unwrap_or_else(|_| panic!("{what}: not done after {limit:?}"))
 }
 
 /// Does `work` until it succeeds or fails for good: units that write may fail retryably instead of taking turns.

@@ -32,6 +32,7 @@ pub async fn compose(settings: &Settings) -> Result<Server> {
             ttl: Duration::from_secs(settings.access_token_ttl_seconds),
             ..TokenConfig::default()
         })
+        .tenant_registration(settings.tenant_registration)
         .session_lifetime(settings.session_lifetime())
         .tenant_cache_ttl(Duration::from_secs(settings.tenant_cache_ttl_seconds))
         .resolution(resolution(settings));

@@ -29,6 +29,7 @@ pub struct Settings {
     pub base_domain: Option<Domain>,
     pub tenant_header_name: Option<String>,
     pub api_prefix: String,
+    pub tenant_registration: bool,
     pub events_enabled: bool,
     pub resend_api_key: Option<SecretString>,
     pub resend_from_email: Option<String>,
@@ -48,7 +49,7 @@ pub enum LogFormat {
 }
 
 /// The variables that are read from the environment, in the order of `.env.example`.
-pub const VARIABLES: [&str; 21] = [
+pub const VARIABLES: [&str; 22] = [
     "SERVER_HOST",
     "SERVER_PORT",
     "API_PREFIX",
@@ -65,6 +66,7 @@ pub const VARIABLES: [&str; 21] = [
     "ACCESS_TOKEN_TTL_SECONDS",
     "REFRESH_TOKEN_TTL_SECONDS",
     "TENANT_CACHE_TTL_SECONDS",
+    "TENANT_REGISTRATION",
     "EVENTS_ENABLED",
     "RESEND_API_KEY",
     "RESEND_FROM_EMAIL",
@@ -90,6 +92,7 @@ impl Default for Settings {
             base_domain: None,
             tenant_header_name: None,
             api_prefix: "/api/v1".to_owned(),
+            tenant_registration: true,
             events_enabled: true,
             resend_api_key: None,
             resend_from_email: None,

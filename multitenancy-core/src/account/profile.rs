@@ -1,7 +1,7 @@
 use crate::{
     error::{Error, ErrorKind, Result},
     store::UnitOfWorkExt,
-    tenancy::{Caller, Tenancy},
+    tenancy::{Caller, Tenancy, live_user},
     user::{ProfileUpdate, User, UserUpdated},
 };
 
@@ -16,6 +16,8 @@ impl Tenancy {
     /// something really changed. 422 when a value is refused.
     pub async fn update_profile(&self, caller: &Caller, update: ProfileUpdate) -> Result<User> {
         let mut unit = caller.realm.begin(&**self.store()).await?;
+        // The body may have taken its time since the caller was let in.
+        live_user(&mut *unit, caller.session_id, caller.user_id).await?;
         let mut user = unit.users().find_for_update(caller.user_id).await?.ok_or_else(gone)?;
         let changed = update.apply(&mut user, self.environment().now())?;
         if !changed.is_empty() {

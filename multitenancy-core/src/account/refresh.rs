@@ -8,7 +8,7 @@ use crate::{
     id::{Plane, SessionId, UserId},
     secret::{Purpose, SecretToken},
     store::UnitOfWorkExt,
-    tenancy::{Caller, Realm, RequestFacts, Tenancy},
+    tenancy::{Caller, Realm, RequestFacts, Tenancy, require_membership},
     tenant::TenantKey,
 };
 
@@ -46,6 +46,9 @@ impl Tenancy {
             .ok_or_else(invalid_refresh_token)?;
         let user = unit.users().find(session.user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or_else(invalid_refresh_token)?;
+        require_membership(&**self.store(), realm.plane(), &user).await.map_err(|error| {
+            if error.kind() == ErrorKind::Unauthenticated { invalid_refresh_token() } else { error }
+        })?;
         let signed_in = self.signed_in(&realm, user, session.id, successor)?;
         unit.commit().await?;
         Ok(signed_in)

@@ -1,7 +1,7 @@
 use secrecy::SecretString;
 
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     id::UserId,
     store::UnitOfWorkExt,
     tenancy::{Realm, Tenancy},
@@ -23,20 +23,27 @@ impl Tenancy {
     /// Registers a user on the platform or in a tenant, as the realm says, with the role `member`; publishes
     /// `user.created`.
     ///
-    /// 422 when a value is refused, 409 `email_taken`, 503 when too many passwords wait to be hashed.
+    /// 403 `registration_closed` where [tenants take in nobody](crate::TenancyBuilder::tenant_registration), 422 when a
+    /// value is refused, 409 `email_taken`, 503 when too many passwords wait to be hashed.
     pub async fn register(&self, realm: &Realm, registration: Registration) -> Result<User> {
+        if realm.tenant().is_some() && !self.inner.tenant_registration {
+            let message = "this organization takes in nobody who registers by themselves";
+            return Err(Error::new(ErrorKind::Forbidden, "registration_closed", message));
+        }
         let Registration { email, password, full_name } = registration;
         let environment = self.environment();
         let now = environment.now();
         let mut user = User::new(UserId::generate(environment), email, vec![Role::MEMBER], now);
         ProfileUpdate { full_name, ..ProfileUpdate::default() }.apply(&mut user, now)?;
-        let names: Vec<&str> = realm
+        let names = realm
             .tenant()
             .into_iter()
             .flat_map(|tenant| [tenant.name.as_str(), tenant.slug.as_str()])
             .chain(user.profile.full_name.as_deref())
+            .map(str::to_owned)
             .collect();
-        self.inner.password_policy.check(&password, &user.email, &names)?;
+        let policy = self.inner.password_policy.clone();
+        self.inner.hasher.judge(policy, password.clone(), user.email.clone(), names).await?;
 
         // An address that is taken is refused before the work of hashing, and again by the store.
         let mut unit = realm.read(&**self.store()).await?;

@@ -3,7 +3,7 @@ use crate::{
     actor::{Actor, Origin},
     auth::Client,
     error::Result,
-    tenancy::{Caller, Realm, Tenancy},
+    tenancy::{Caller, Realm, Tenancy, live_user},
     tenant::TenantKey,
 };
 
@@ -17,6 +17,7 @@ impl Tenancy {
         let control = caller.control_context()?;
         let tenant = self.find_tenant(key).await?.ok_or_else(crate::tenant::not_found)?;
         let mut unit = self.store().read_control(control).await?;
+        live_user(&mut *unit, caller.session_id, caller.user_id).await?;
         let membership = unit.memberships().find(tenant.id, caller.user_id).await?;
         drop(unit);
         membership.ok_or_else(crate::tenant::not_found)?;

@@ -3,9 +3,9 @@ use tracing::Instrument;
 use super::provision;
 use crate::{
     error::{Error, Result},
-    id::{TenantId, UserId},
+    id::{SessionId, TenantId, UserId},
     store::Store,
-    tenancy::{Caller, Tenancy},
+    tenancy::{Caller, Tenancy, live_user},
     tenant::{
         ControlContext, Isolation, Membership, Plan, Slug, Tenant, TenantName, TenantSettings, TenantStatus,
     },
@@ -33,9 +33,11 @@ impl Tenancy {
     pub async fn create_organization(&self, caller: &Caller, new: NewOrganization) -> Result<Tenant> {
         let control = caller.control_context()?.clone();
         let tenant = self.new_tenant(caller.user_id(), new)?;
-        let store = self.store().clone();
+        let (store, session) = (self.store().clone(), caller.session_id());
+        let creations = self.inner.creations.clone();
         let creation = async move {
-            register(&*store, &control, &tenant).await?;
+            let _turn = creations.acquire_owned().await.map_err(Error::internal)?;
+            register(&*store, &control, session, &tenant).await?;
             provision::finish_or_undo(&*store, &tenant).await
         };
         tokio::spawn(creation.in_current_span()).await.map_err(Error::internal)?
@@ -74,8 +76,14 @@ impl Tenancy {
     }
 }
 
-async fn register(store: &dyn Store, context: &ControlContext, tenant: &Tenant) -> Result<()> {
+async fn register(
+    store: &dyn Store,
+    context: &ControlContext,
+    session: SessionId,
+    tenant: &Tenant,
+) -> Result<()> {
     let mut unit = store.control(context).await?;
+    live_user(&mut *unit, session, tenant.owner_id).await?;
     unit.tenants().insert(tenant).await?;
     let membership =
         Membership { tenant_id: tenant.id, user_id: tenant.owner_id, created_at: tenant.created_at };

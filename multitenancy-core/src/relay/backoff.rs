@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use crate::environment::Environment;
 
+/// The longest wait that a handler can ask for.
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How long to wait after the given number of failed attempts, in whole milliseconds: no store keeps all of a float.

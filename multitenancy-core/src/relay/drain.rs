@@ -36,25 +36,28 @@ impl Relay {
     /// The events of a tenant that is not active wait until it is.
     pub async fn drain(&self, plane: Plane) -> Result<Drained> {
         let mut drained = Drained::default();
-        loop {
-            // Asked before every claim: the tenant may have been suspended meanwhile.
-            let Some(realm) = self.realm(plane).await? else {
-                drained.next_due = None;
-                return Ok(drained);
-            };
-            let lease = LeaseId::generate(self.store.environment());
-            let claim = self.claim(&realm, lease).await?;
-            drained.next_due = claim.next_due;
-            if claim.events.is_empty() {
-                return Ok(drained);
-            }
-            let outcomes = join_all(claim.events.iter().map(|event| self.deliver(&realm, event))).await;
-            let mut unit = realm.begin(&*self.store).await?;
-            for (event, outcome) in claim.events.iter().zip(outcomes) {
-                self.settle(&mut *unit, lease, event, outcome, &mut drained).await?;
-            }
-            unit.commit().await?;
+        while self.drain_batch(plane, &mut drained).await? {}
+        Ok(drained)
+    }
+
+    /// Delivers one batch of what is due; `false` when nothing was.
+    pub(super) async fn drain_batch(&self, plane: Plane, drained: &mut Drained) -> Result<bool> {
+        let Some(realm) = self.realm(plane).await? else {
+            return Ok(false);
+        };
+        let lease = LeaseId::generate(self.store.environment());
+        let claim = self.claim(&realm, lease).await?;
+        drained.next_due = claim.next_due;
+        if claim.events.is_empty() {
+            return Ok(false);
         }
+        let outcomes = join_all(claim.events.iter().map(|event| self.deliver(&realm, event))).await;
+        let mut unit = realm.begin(&*self.store).await?;
+        for (event, outcome) in claim.events.iter().zip(outcomes) {
+            self.settle(&mut *unit, lease, event, outcome, drained).await?;
+        }
+        unit.commit().await?;
+        Ok(true)
     }
 
     async fn realm(&self, plane: Plane) -> Result<Option<Realm>> {
@@ -118,7 +121,7 @@ impl Relay {
             return Ok(());
         }
         let delay = backoff::delay(self.config.backoff, claimed.attempts, environment);
-        let delay = delay.max(error.retry_after().unwrap_or_default());
+        let delay = delay.max(error.retry_after().unwrap_or_default().min(backoff::DAY));
         let not_before = now + TimeDelta::from_std(delay).map_err(Error::internal)?;
         let given_back = unit.outbox().retry(lease, event.event_id, not_before, &report).await?;
         drained.retried += usize::from(given_back);

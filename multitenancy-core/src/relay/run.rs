@@ -5,7 +5,7 @@ use std::{
 
 use tokio::{task::JoinSet, time::Instant};
 
-use super::Relay;
+use super::{Drained, Relay};
 use crate::{
     environment::Timestamp,
     error::Result,
@@ -96,9 +96,16 @@ impl Relay {
         }
     }
 
+    /// One batch, then the others' turn: a plane with much to tell waits behind those that have waited.
     async fn drain_reporting(&self, plane: Plane) -> (Plane, Option<Timestamp>) {
-        match self.drain(plane).await {
-            Ok(drained) => (plane, drained.next_due),
+        let mut drained = Drained::default();
+        match self.drain_batch(plane, &mut drained).await {
+            Ok(more) => {
+                if more {
+                    self.store.signals().outbox_grew(plane);
+                }
+                (plane, drained.next_due)
+            }
             Err(error) => {
                 tracing::error!(%plane, error = ?error, "an outbox could not be drained");
                 (plane, Some(self.store.environment().now() + FAULT_DELAY))

@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 
 use super::{Inner, Tenancy, directory::TenantDirectory, principals::Principals, worker::Worker};
 use crate::{
@@ -24,6 +25,7 @@ pub struct TenancyBuilder {
     hashing: HashingConfig,
     password_policy: PasswordPolicy,
     session_lifetime: Duration,
+    tenant_registration: bool,
     tenant_cache_ttl: Duration,
     resolution: Resolution,
     grants: GrantsBuilder,
@@ -40,6 +42,9 @@ const SECRET_VARIABLE: &str = "JWT_SECRET";
 /// How many sessions' principals, and how many tenants, are kept in memory.
 const CACHED: u64 = 10_000;
 
+/// How many organizations are made at once; others wait. Each takes turns on the registry with everybody else.
+const CREATIONS: usize = 8;
+
 impl TenancyBuilder {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         Self {
@@ -49,6 +54,7 @@ impl TenancyBuilder {
             hashing: HashingConfig::default(),
             password_policy: PasswordPolicy::default(),
             session_lifetime: Duration::from_secs(604_800),
+            tenant_registration: true,
             tenant_cache_ttl: Duration::from_secs(3600),
             resolution: Resolution::default(),
             grants: Grants::builder(),
@@ -92,6 +98,14 @@ impl TenancyBuilder {
     #[must_use]
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
+        self
+    }
+
+    /// Whether anybody may register in a tenant, and become a member of it, by themselves. Default: yes. Say no where a
+    /// tenant's data is not for everybody who knows its name.
+    #[must_use]
+    pub fn tenant_registration(mut self, open: bool) -> Self {
+        self.tenant_registration = open;
         self
     }
 
@@ -178,6 +192,8 @@ impl TenancyBuilder {
             principals: Principals::new(CACHED),
             password_policy: self.password_policy,
             session_lifetime: self.session_lifetime,
+            tenant_registration: self.tenant_registration,
+            creations: Arc::new(Semaphore::new(CREATIONS)),
             resolution: self.resolution,
             grants: self.grants.build()?,
             started_at: environment.now(),

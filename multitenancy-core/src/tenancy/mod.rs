@@ -9,12 +9,15 @@ mod worker;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub(crate) use self::principals::{live_user, require_membership};
 pub use self::{
     authenticate::RequestFacts,
     builder::TenancyBuilder,
     realm::{Caller, Realm},
 };
 use self::{directory::TenantDirectory, principals::Principals, worker::Worker};
+use tokio::sync::Semaphore;
+
 use crate::{
     auth::{AccessTokens, PasswordHasher, PasswordPolicy},
     bus::EventBus,
@@ -44,6 +47,9 @@ pub(crate) struct Inner {
     pub hasher: PasswordHasher,
     pub password_policy: PasswordPolicy,
     pub session_lifetime: Duration,
+    pub tenant_registration: bool,
+    /// Bounds how many organizations are made at once.
+    pub creations: Arc<Semaphore>,
     pub resolution: Resolution,
     pub grants: Grants,
     pub mailer: Arc<dyn Mailer>,

@@ -11,9 +11,10 @@ use crate::{
     auth::Claims,
     environment::Timestamp,
     error::{Error, ErrorKind, Result},
-    id::{Plane, SessionId},
-    store::Store,
-    user::Role,
+    id::{Plane, SessionId, UserId},
+    store::{Store, UnitOfWork},
+    tenant::ControlContext,
+    user::{Role, User},
 };
 
 /// What a session's user may do at present, remembered for one second: so a revoked session, a removed member or
@@ -40,8 +41,8 @@ impl Principals {
         Self { known: Cache::new(capacity), ends: AtomicU64::new(0), writing: Mutex::new(()) }
     }
 
-    /// The present roles of the user the claims speak of. 401 when the session has ended, or when the user is not
-    /// there or not active any more.
+    /// The present roles of the user the claims speak of. 401 when the session has ended, when the user is not there or
+    /// not active any more, or when the platform user who enters as this one may not any more.
     pub async fn roles(&self, claims: &Claims, realm: &Realm, store: &dyn Store) -> Result<Arc<[Role]>> {
         let now = store.environment().now();
         let key = (realm.plane(), claims.sid);
@@ -52,14 +53,9 @@ impl Principals {
         }
         let before = self.ends.load(Ordering::Acquire);
         let mut unit = realm.read(store).await?;
-        let session = unit.sessions().find(claims.sid).await?;
-        let user = unit.users().find(claims.sub).await?;
-        let (Some(session), Some(user)) = (session, user) else {
-            return Err(ended());
-        };
-        if !session.is_live(now) || session.user_id != user.id || !user.is_active {
-            return Err(ended());
-        }
+        let user = live_user(&mut *unit, claims.sid, claims.sub).await?;
+        drop(unit);
+        require_membership(store, realm.plane(), &user).await?;
         let roles: Arc<[Role]> = user.roles.into();
         self.remember(key, Principal { roles: roles.clone(), read_at: now }, before);
         Ok(roles)
@@ -77,6 +73,28 @@ impl Principals {
         self.ends.fetch_add(1, Ordering::AcqRel);
         self.known.invalidate(&(plane, session));
     }
+}
+
+/// The active user of a live session, as of this unit; 401 `invalid_token` when there is none.
+pub(crate) async fn live_user(unit: &mut dyn UnitOfWork, session: SessionId, user: UserId) -> Result<User> {
+    let now = unit.environment().now();
+    let session = unit.sessions().find(session).await?;
+    if !session.is_some_and(|session| session.user_id == user && session.is_live(now)) {
+        return Err(ended());
+    }
+    unit.users().find(user).await?.filter(|user| user.is_active).ok_or_else(ended)
+}
+
+/// Refuses a user whom a platform user enters as, when that one has lost the membership or is not active any more:
+/// 401 `invalid_token` (S57, S67).
+pub(crate) async fn require_membership(store: &dyn Store, plane: Plane, user: &User) -> Result<()> {
+    let (Plane::Tenant(tenant), Some(platform_user)) = (plane, user.platform_user_id) else {
+        return Ok(());
+    };
+    let mut unit = store.read_control(&ControlContext::system("membership")).await?;
+    unit.memberships().find(tenant, platform_user).await?.ok_or_else(ended)?;
+    let active = unit.users().find(platform_user).await?.is_some_and(|user| user.is_active);
+    if active { Ok(()) } else { Err(ended()) }
 }
 
 fn ended() -> Error {

@@ -3,7 +3,10 @@ use std::{collections::HashSet, fmt, str::FromStr, sync::LazyLock};
 use serde::Serialize;
 
 use super::TenantName;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    id::TenantId,
+};
 
 /// A tenant's name in addresses: ASCII `[a-z0-9-]`, 3 to 63 characters, no hyphen at its ends nor a pair of them
 /// in places 3 and 4 (which would make it a punycode label, `xn--` among them) (S5).
@@ -67,6 +70,9 @@ impl FromStr for Slug {
         }
         if bytes.starts_with(b"-") || bytes.ends_with(b"-") || bytes[2..].starts_with(b"--") {
             return refuse("slug_invalid", "must not begin or end with -, nor have -- in places 3 and 4");
+        }
+        if text.parse::<TenantId>().is_ok() {
+            return refuse("slug_invalid", "must not look like an identifier");
         }
         Ok(Self(text.to_owned()))
     }

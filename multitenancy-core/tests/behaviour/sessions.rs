@@ -236,6 +236,56 @@ async fn s67_switching_checks_the_membership_now() {
     assert_eq!(shown(switch(&bob, "globex").await).1, "account_inactive");
 }
 
+/// S66, S67: whoever has entered an organization from the platform is out of it within a second of losing the
+/// membership, or of not being active on the platform any more: no request, and no refresh.
+#[tokio::test]
+async fn s67_losing_the_membership_ends_what_was_entered() {
+    for loses_membership in [true, false] {
+        let app = App::new();
+        let (ada, acme) = app.owner_of("acme").await;
+        let entered = app.tenancy.switch(&ada, &acme.id.into(), Client::default()).await.unwrap();
+        app.authenticate(&entered).await.unwrap();
+        if loses_membership {
+            let mut unit = app.store.control(&ControlContext::system("test")).await.unwrap();
+            unit.memberships().remove(acme.id, ada.user_id()).await.unwrap();
+            unit.commit().await.unwrap();
+        } else {
+            set_active(&app, &PlaneContext::control(), ada.user_id(), false).await;
+        }
+        app.clock.advance(Duration::from_secs(1));
+        assert_eq!(code(app.authenticate(&entered).await), "invalid_token");
+        let refused = app.tenancy.refresh(&refresh_token(&entered), &RequestFacts::default()).await;
+        assert_eq!(code(refused), "invalid_refresh_token");
+    }
+}
+
+/// S31, S66: a caller who was let in, and whose session ends before the request comes to its point, changes nothing.
+#[tokio::test]
+async fn s66_a_session_that_ends_meanwhile_changes_nothing() {
+    let app = App::new();
+    let (ada, acme) = app.owner_of("acme").await;
+    app.tenancy.log_out(&ada).await.unwrap();
+    let named = ProfileUpdate { full_name: Some("Ada".into()), ..ProfileUpdate::default() };
+    assert_eq!(code(app.tenancy.update_profile(&ada, named).await), "invalid_token");
+    assert_eq!(code(app.tenancy.switch(&ada, &acme.id.into(), Client::default()).await), "invalid_token");
+    let created = app.tenancy.create_organization(&ada, crate::support::organization("globex")).await;
+    assert_eq!(code(created), "invalid_token");
+    assert!(app.tenancy.find_tenant(&"globex".parse().unwrap()).await.unwrap().is_none());
+    app.tenancy.log_out(&ada).await.unwrap();
+}
+
+/// A deployment whose tenants take in nobody who registers by themselves: the platform still does.
+#[tokio::test]
+async fn a_closed_tenant_takes_in_nobody() {
+    let app = App::composed(|store| store, |builder| builder.tenant_registration(false));
+    let (context, realm) = app.tenant("acme").await;
+    let refused = shown(app.tenancy.register(&realm, crate::support::registration(ADA)).await);
+    assert_eq!((refused.0, refused.1), (ErrorKind::Forbidden, "registration_closed"));
+    let mut unit = app.store.read(&context).await.unwrap();
+    assert_eq!(unit.users().find_by_email(&fixtures::email(ADA)).await.unwrap(), None);
+    app.register(&app.platform().await, ADA).await;
+}
+
 /// S78: a profile is all that a user changes of themselves; what is refused changes nothing and tells nothing.
 #[tokio::test]
 async fn s78_a_profile_update_changes_the_profile_alone() {

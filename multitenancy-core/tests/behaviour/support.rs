@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{process::Command, sync::Arc};
 
 use multitenancy_core::{
     Caller, ControlContext, Environment, ErrorKind, Realm, Result, Role, Store, Tenancy, TenancyBuilder,
@@ -149,4 +149,20 @@ pub async fn set_status(store: &Arc<dyn Store>, id: TenantId, from: TenantStatus
     let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
     assert!(unit.tenants().set_status(id, from, to, store.environment().now()).await.unwrap());
     unit.commit().await.unwrap();
+}
+
+/// Whether this is a process of the test's own. If not, runs the test again in one, with these variables besides, and
+/// returns what it has printed: for what all threads of a process share, such as its memory and its environment.
+pub fn alone(test: &str, variables: &[(&str, &str)]) -> Result<(), String> {
+    const ALONE: &str = "TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return Ok(());
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", test, "--nocapture"]).env_remove("JWT_SECRET").env(ALONE, "1");
+    let output = child.envs(variables.iter().copied()).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    println!("{printed}");
+    Err(printed)
 }

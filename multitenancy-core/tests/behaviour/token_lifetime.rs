@@ -1,6 +1,6 @@
 //! S51, S54, S59, S60: from when until when a token is good, and which secrets may sign.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use jsonwebtoken::{EncodingKey, Header};
@@ -15,7 +15,7 @@ use multitenancy_testkit::{
     fixtures::{after, moment},
 };
 
-use crate::support::{SECRET, code, member, shown};
+use crate::support::{SECRET, alone, code, member, shown};
 
 const OLD: &str = "pA9sK3jD7fL1qW5eR8tY2uI6oP0zX4cV";
 
@@ -188,29 +188,20 @@ fn s51_a_weak_secret_makes_no_key() {
 /// process of its own for each, because a process has one environment.
 #[test]
 fn s51_the_variable_is_judged_like_a_key() {
-    const CHILD: &str = "S51_CHILD";
-    if std::env::var_os(CHILD).is_some() {
-        let outcome = composed(None);
-        println!("outcome: {}", outcome.map_or_else(|error| error.to_string(), |_| "started".into()));
-        return;
-    }
-    let started = |secret: Option<&str>| {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "token_lifetime::s51_the_variable_is_judged_like_a_key", "--nocapture"]);
-        child.env(CHILD, "1").env_remove("JWT_SECRET");
-        if let Some(secret) = secret {
-            child.env("JWT_SECRET", secret);
-        }
-        let output = String::from_utf8(child.output().unwrap().stdout).unwrap();
-        let line = output
-            .lines()
-            .find_map(|line| line.split_once("outcome: "))
-            .unwrap_or_else(|| panic!("{output}"));
-        line.1.to_owned()
+    let started = |variables: &[(&str, &str)]| {
+        let Err(printed) = alone("token_lifetime::s51_the_variable_is_judged_like_a_key", variables) else {
+            let outcome = composed(None);
+            println!("outcome: {}", outcome.map_or_else(|error| error.to_string(), |_| "started".into()));
+            return None;
+        };
+        let line = printed.lines().find_map(|line| line.split_once("outcome: "));
+        Some(line.unwrap_or_else(|| panic!("{printed}")).1.to_owned())
     };
-    assert!(started(None).contains("JWT_SECRET is not set"), "{}", started(None));
+    let Some(without) = started(&[]) else { return };
+    assert!(without.contains("JWT_SECRET is not set"), "{without}");
     for weak in ["", "short", &SECRET[..31], "your-256-bit-secret-your-256-bit-secret"] {
-        assert!(started(Some(weak)).contains("openssl rand"), "{weak:?}: {}", started(Some(weak)));
+        let refused = started(&[("JWT_SECRET", weak)]).unwrap();
+        assert!(refused.contains("openssl rand"), "{weak:?}: {refused}");
     }
-    assert_eq!(started(Some(SECRET)), "started");
+    assert_eq!(started(&[("JWT_SECRET", SECRET)]).as_deref(), Some("started"));
 }

@@ -170,13 +170,14 @@ impl Connections {
     /// Room for one more open connection, made by closing the one idle longest when there is none.
     async fn make_room(&self) -> Result<OwnedSemaphorePermit> {
         let _waiting = Waiting::register(&self.waiting);
-        if self.budget.available_permits() == 0 {
-            let longest_idle = self.state().idle.pop_front();
-            if let Some(Idle { connection, room, .. }) = longest_idle {
-                // Its thread ends before its room is given on: the bound holds at every instant.
-                close(connection).await;
-                drop(room);
-            }
+        if let Ok(room) = self.budget.clone().try_acquire_owned() {
+            return Ok(room);
+        }
+        let longest_idle = self.state().idle.pop_front();
+        if let Some(Idle { connection, room, .. }) = longest_idle {
+            // Its thread ends before its room is given on: the bound holds at every instant.
+            close(connection).await;
+            drop(room);
         }
         self.budget.clone().acquire_owned().await.map_err(Error::internal)
     }

@@ -100,7 +100,13 @@ impl DataDirectory {
 #[cfg(unix)]
 fn create_private_directory(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    use std::os::unix::fs::PermissionsExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // One that was there before may be open to all. Where it is somebody else's, they know why.
+    match fs::set_permissions(path, fs::Permissions::from_mode(0o700)) {
+        Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(not(unix))]

@@ -180,11 +180,18 @@ impl SqliteStore {
                 .with_context("plane", plane)
                 .with_source(source)
         };
-        let mut connection = connect(&self.options(plane, access)).await.map_err(missing)?;
+        let mut connection = match connect(&self.options(plane, access)).await {
+            Err(error) if !self.inner.directory.database(plane).exists() => return Err(missing(error)),
+            other => other?,
+        };
         let marker: Option<Uuid> = sqlx::query_scalar("SELECT tenant_id FROM multitenancy_marker")
             .fetch_optional(&mut connection)
             .await
-            .map_err(|error| missing(store_error(error)))?;
+            .map_err(|error| match error.as_database_error() {
+                // No such table: a file that was never finished.
+                Some(fault) if fault.message().contains("no such table") => missing(store_error(error)),
+                _ => store_error(error),
+            })?;
         if marker != Some(plane.scope()) {
             return Err(Error::internal("the file belongs to another plane").with_context("plane", plane));
         }

@@ -10,10 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use thread_priority::ThreadPriority;
 use tokio::sync::oneshot;
 
-use super::{PasswordHash, normalize};
+use super::{PasswordHash, PasswordPolicy, normalize};
 use crate::{
     environment::Environment,
     error::{Error, Result},
+    user::Email,
 };
 
 /// How passwords are hashed.
@@ -115,6 +116,24 @@ impl PasswordHasher {
     pub async fn verify(&self, password: SecretString, stored: Option<PasswordHash>) -> Result<Verification> {
         let inner = self.inner.clone();
         self.run(move |memory| verify(&inner, &normalize(&password), stored, memory)).await
+    }
+
+    /// Judges a new password on the threads that hash: it is work of the same kind, and whoever asks for it has not
+    /// signed in.
+    ///
+    /// Fails as [`PasswordPolicy::check`], and with [`Overloaded`](crate::ErrorKind::Overloaded) when the queue is full.
+    pub async fn judge(
+        &self,
+        policy: PasswordPolicy,
+        password: SecretString,
+        email: Email,
+        names: Vec<String>,
+    ) -> Result<()> {
+        self.run(move |_| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            policy.check(&password, &email, &names)
+        })
+        .await
     }
 
     async fn run<T: Send + 'static>(
