@@ -82,7 +82,7 @@ impl Default for Settings {
             database_url: "sqlite:data".to_owned(),
             default_isolation: None,
             auto_migrate: true,
-            sqlite_max_open_connections: 256,
+            sqlite_max_open_connections: 128,
             jwt_secret: None,
             jwt_issuer: "multitenancy".to_owned(),
             jwt_audience: "multitenancy".to_owned(),

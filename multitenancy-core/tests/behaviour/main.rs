@@ -7,6 +7,7 @@ mod common_passwords;
 mod context;
 mod crashes;
 mod events;
+mod evidence;
 mod mailing;
 mod organizations;
 mod overload;

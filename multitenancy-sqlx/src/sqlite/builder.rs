@@ -33,7 +33,7 @@ impl SqliteStoreBuilder {
             environment: Environment::system(),
             control_migrations: None,
             tenant_migrations: None,
-            limits: Limits { open: 256, readers: 4, wait: Duration::from_secs(5) },
+            limits: Limits { open: 128, readers: 4, wait: Duration::from_secs(5) },
             busy_timeout: Duration::from_secs(5),
             synchronous: Synchronous::default(),
         }
@@ -53,7 +53,7 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How many connections to tenants' files may be open at once; each is a thread. Default 256. The control file
+    /// How many connections to tenants' files may be open at once; each is a thread. Default 128. The control file
     /// has five of its own besides.
     ///
     /// Wants to be more than the number of tenants that write at about the same time: opening a file costs about as
