@@ -122,8 +122,8 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn new(directory: std::path::PathBuf, cache_capacity: u64) -> Self {
-        let notes = sqlx::migrate!("./migrations");
+    async fn new(directory: std::path::PathBuf, cache_capacity: usize) -> Self {
+        let notes = sqlx::migrate!("./migrations/sqlite");
         let url = format!("sqlite:{}", directory.display());
         let store = SqliteStore::builder(&url)
             .tenant_migrations(notes)
@@ -174,8 +174,7 @@ async fn sign_up(tenancy: &Tenancy) -> (String, String) {
     let join = async |email: &str, facts: &RequestFacts| {
         let realm = tenancy.realm(facts).await.unwrap();
         let email = email.to_owned();
-        let registration =
-            Registration { email: email.parse().unwrap(), password: password.clone(), full_name: None };
+        let registration = Registration { email: email.clone(), password: password.clone(), full_name: None };
         tenancy.register(&realm, registration).await.unwrap();
         let credentials = Credentials { email, password: password.clone() };
         let signed_in = tenancy.log_in(&realm, credentials, Client::default()).await.unwrap();
@@ -185,6 +184,6 @@ async fn sign_up(tenancy: &Tenancy) -> (String, String) {
     let ada = tenancy.authenticate(&platform, &RequestFacts::default()).await.unwrap();
     let new = NewOrganization { name: "Acme".parse().unwrap(), slug: None, isolation: None };
     let tenant = tenancy.create_organization(&ada, new).await.unwrap().id;
-    let facts = RequestFacts { tenant_keys: vec![tenant.into()], request_id: None };
+    let facts = RequestFacts { tenant_keys: vec![tenant.into()], ..RequestFacts::default() };
     (tenant.to_string(), join("bob@example.com", &facts).await)
 }

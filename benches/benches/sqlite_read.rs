@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use multitenancy::{TenantContext, sqlx::SqliteStore};
+use multitenancy::{Isolation, TenantContext, sqlx::SqliteStore};
 use multitenancy_benches::{Comparison, Effort};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
@@ -20,12 +20,12 @@ async fn main() {
     let effort = Effort::from_arguments();
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::builder(&format!("sqlite:{}", directory.path().display()))
-        .tenant_migrations(sqlx::migrate!("./migrations"))
+        .tenant_migrations(sqlx::migrate!("./migrations/sqlite"))
         .max_readers_per_tenant(READERS)
         .connect()
         .await
         .unwrap();
-    let tenant = fixture::tenant(&store, "acme").await;
+    let tenant = fixture::tenant(&store, "acme", Isolation::Database).await;
     let context = TenantContext::system(Arc::new(tenant.clone()), "benchmark");
     let mut tx = store.begin(&context).await.unwrap();
     for note in 0..1000 {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use multitenancy::{TenantContext, sqlx::SqliteStore};
+use multitenancy::{Isolation, TenantContext, sqlx::SqliteStore};
 use multitenancy_benches::{Comparison, Effort};
 use sqlx::{
     SqlitePool,
@@ -66,7 +66,7 @@ async fn main() {
 
 async fn files(directory: &Path, tenants: usize, open: usize) -> (SqliteStore, Arc<[TenantContext]>) {
     let store = SqliteStore::builder(&format!("sqlite:{}", directory.display()))
-        .tenant_migrations(sqlx::migrate!("./migrations"))
+        .tenant_migrations(sqlx::migrate!("./migrations/sqlite"))
         .max_open_connections(open)
         .acquire_timeout(Duration::from_secs(60))
         .connect()
@@ -74,7 +74,7 @@ async fn files(directory: &Path, tenants: usize, open: usize) -> (SqliteStore, A
         .unwrap();
     let mut contexts = Vec::new();
     for index in 0..tenants {
-        let tenant = fixture::tenant(&store, &format!("tenant-{index}")).await;
+        let tenant = fixture::tenant(&store, &format!("tenant-{index}"), Isolation::Database).await;
         contexts.push(TenantContext::system(Arc::new(tenant), "benchmark"));
     }
     (store, contexts.into())

@@ -1,4 +1,5 @@
 //! Ratios of throughputs, measured side by side.
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]
 
 use std::{
     future::Future,
@@ -40,6 +41,8 @@ struct Side {
     name: String,
     /// Operations per second, a figure a round.
     rates: Vec<f64>,
+    /// How long all but one in a hundred took, in milliseconds, a figure a round.
+    p99s: Vec<f64>,
 }
 
 impl Comparison {
@@ -60,19 +63,27 @@ impl Comparison {
         for task in 0..self.tasks {
             let operation = operation.clone();
             running.spawn(async move {
-                let mut done = 0_u64;
-                while Instant::now() < deadline {
+                let mut took = Vec::new();
+                let mut begun = Instant::now();
+                while begun < deadline {
                     operation(task).await;
-                    done += 1;
+                    let ended = Instant::now();
+                    took.push((ended - begun).as_secs_f64() * 1000.0);
+                    begun = ended;
                 }
-                done
+                took
             });
         }
-        let done: u64 = running.join_all().await.into_iter().sum();
-        let rate = done as f64 / started.elapsed().as_secs_f64();
+        let mut took = running.join_all().await.concat();
+        let rate = took.len() as f64 / started.elapsed().as_secs_f64();
+        took.sort_by(f64::total_cmp);
+        let p99 = took.get(took.len() * 99 / 100).copied().unwrap_or_default();
         match self.sides.iter_mut().find(|side| side.name == name) {
-            Some(side) => side.rates.push(rate),
-            None => self.sides.push(Side { name: name.to_owned(), rates: vec![rate] }),
+            Some(side) => {
+                side.rates.push(rate);
+                side.p99s.push(p99);
+            }
+            None => self.sides.push(Side { name: name.to_owned(), rates: vec![rate], p99s: vec![p99] }),
         }
     }
 
@@ -81,8 +92,8 @@ impl Comparison {
         self.effort.rounds
     }
 
-    /// Prints each side's median rate, and the median over the rounds of its ratio to the first side's, with the
-    /// quartiles.
+    /// Prints each side's median rate, the median over the rounds of its ratio to the first side's, with the quartiles,
+    /// and the median of its 99th percentile.
     pub fn report(&self, title: &str) {
         println!("\n{title}");
         let Some(first) = self.sides.first() else { return };
@@ -91,7 +102,11 @@ impl Comparison {
             let (low, middle, high) = quartiles(ratios.collect());
             let (_, rate, _) = quartiles(side.rates.clone());
             let note = if self.effort.measures { "" } else { "  (smoke run: not a measurement)" };
-            println!("  {:<58} {rate:>9.0}/s   × {middle:.2}  [{low:.2} – {high:.2}]{note}", side.name);
+            let (_, p99, _) = quartiles(side.p99s.clone());
+            println!(
+                "  {:<58} {rate:>9.0}/s   × {middle:.2}  [{low:.2} – {high:.2}]   p99 {p99:.2} ms{note}",
+                side.name
+            );
         }
     }
 }

@@ -60,7 +60,7 @@ fn assemble(tenancy: &Tenancy, prefix: &Prefix, config: &AppConfig) -> Router {
     };
     router = router.merge(system::health(tenancy));
     if config.docs {
-        router = router.merge(system::docs(prefix.as_str()));
+        router = router.merge(system::docs(tenancy, prefix.as_str()));
     }
     let layer = RequestLayer::with_timeout(tenancy, config.timeout);
     let limit = DefaultBodyLimit::max(BODY_LIMIT);

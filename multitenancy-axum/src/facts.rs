@@ -1,17 +1,16 @@
 //! What a request says of itself, read from its head alone. `X-Forwarded-*` and `Forwarded` are not looked at (S4).
 
 use axum::{
-    extract::{ConnectInfo, FromRef, FromRequestParts},
+    extract::{FromRef, FromRequestParts, Query},
     http::{
-        HeaderMap, HeaderName, HeaderValue,
-        header::{AUTHORIZATION, HOST, USER_AGENT},
+        HeaderMap, HeaderName, HeaderValue, Uri,
+        header::{AUTHORIZATION, HOST},
         request::Parts,
     },
 };
 use multitenancy_core::{
     Error, ErrorKind, Result, Tenancy,
     actor::RequestId,
-    auth::Client,
     tenancy::RequestFacts,
     tenant::{Resolution, TenantKey},
 };
@@ -23,7 +22,7 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 
 /// What a request says of itself, before any of it is believed: an extractor.
 ///
-/// 400 `tenant_malformed` for a tenant header that is not an id or a slug or that occurs twice; 400
+/// 400 `tenant_malformed` for a tenant header or query parameter that is not an id or a slug or that occurs twice; 400
 /// `malformed_request` for two hosts.
 #[derive(Debug, Clone)]
 pub struct Facts(pub RequestFacts);
@@ -51,7 +50,32 @@ pub(crate) fn read(parts: &Parts, resolution: &Resolution) -> Result<RequestFact
     if let Some(host) = host(parts)? {
         tenant_keys.extend(resolution.host_key(host)?);
     }
-    Ok(RequestFacts { tenant_keys, request_id: request_id(parts) })
+    Ok(RequestFacts {
+        tenant_keys,
+        asserted_keys: queried(&parts.uri, resolution)?,
+        request_id: request_id(parts),
+    })
+}
+
+/// The tenants that query parameters name.
+fn queried(uri: &Uri, resolution: &Resolution) -> Result<Vec<TenantKey>> {
+    if uri.query().is_none() || resolution.query_parameters.is_empty() {
+        return Ok(Vec::new());
+    }
+    let malformed = |_| Error::new(ErrorKind::Malformed, "malformed_request", "the query can not be read");
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
+    let mut keys = Vec::new();
+    for name in &resolution.query_parameters {
+        let mut values = pairs.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        let (value, another) = (values.next(), values.next());
+        if another.is_some() {
+            return Err(tenant_twice(name));
+        }
+        if let Some((_, value)) = value {
+            keys.push(value.parse()?);
+        }
+    }
+    Ok(keys)
 }
 
 /// The token of the `Authorization` header; `None` without the header. Whatever it carries that is not one bearer
@@ -75,25 +99,8 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
     Ok(Some(token))
 }
 
-/// The peer, as far as the server knows it, and what it calls itself.
-pub(crate) fn client(parts: &Parts) -> Client {
-    const MAX_CHARS: usize = 200;
-    let ip = parts
-        .extensions
-        .get::<ConnectInfo<std::net::SocketAddr>>()
-        .map(|ConnectInfo(peer)| peer.ip().to_string());
-    let user_agent = parts.headers.get(USER_AGENT).map(|value| {
-        String::from_utf8_lossy(value.as_bytes())
-            .chars()
-            .filter(|char| !char.is_control())
-            .take(MAX_CHARS)
-            .collect()
-    });
-    Client { ip, user_agent }
-}
-
 /// The identifier that the layer has given the request; without the layer, the one it carries.
-fn request_id(parts: &Parts) -> Option<RequestId> {
+pub(crate) fn request_id(parts: &Parts) -> Option<RequestId> {
     match parts.extensions.get::<RequestScope>() {
         Some(scope) => Some(scope.id.clone()),
         None => carried_request_id(&parts.headers),

@@ -21,8 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use multitenancy_core::{Environment, Plane, Tenancy, UserId, actor::RequestId};
-use tokio::time::Instant;
+use multitenancy_core::{Environment, Plane, Tenancy, UserId, actor::RequestId, environment::monotonic};
 use tower::{Layer, Service};
 use tracing::{Instrument, Span, field};
 
@@ -38,7 +37,8 @@ use crate::{
 ///   span, and in what the request causes.
 /// * **Span** `request` with `method`, `route`, `request_id`, and `tenant` and `user` once they are known. Never with
 ///   a header's or a body's text.
-/// * **Bound**: 503 `timeout` when a handler takes longer than 30 s to answer.
+/// * **Bounds**: 503 `timeout` when a handler takes longer than 30 s to answer; 414 `uri_too_long` over 8 KiB of path
+///   and query, and 431 `headers_too_large` over 16 KiB of headers, before any handler runs (E19).
 /// * **Panic**: 500 `internal_error`; the process goes on (E9).
 /// * **Problems** are completed, and errors without a body become problems (S109).
 /// * **Headers**: `Cache-Control: no-store` unless the handler says otherwise, `Vary` (E17), and the security headers.
@@ -70,6 +70,10 @@ struct Settings {
 impl RequestLayer {
     /// How long a handler may take to answer: 30 s.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
+    /// The longest path and query: 8 KiB.
+    pub const MAX_URI_BYTES: usize = 8 * 1024;
+    /// The most that the names and values of all headers may take: 16 KiB.
+    pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
     /// The layer for an application.
     pub fn new(tenancy: &Tenancy) -> Self {
@@ -138,16 +142,21 @@ where
         let settings = self.settings.clone();
         let scope = RequestScope::open(&request, &settings.environment);
         let uri = uri(&request);
+        let fits = head_fits(&uri, request.headers());
         hide_credentials(request.headers_mut());
         request.extensions_mut().insert(scope.clone());
 
         let span = Span::clone(&scope.span);
-        let started = (!span.is_disabled()).then(Instant::now);
-        let answer = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| self.inner.call(request))));
+        let started = monotonic();
+        // In a box of its own at once: a service's future is large, and would be moved several times.
+        let answer = fits.map(|()| {
+            span.in_scope(|| catch_unwind(AssertUnwindSafe(|| Box::pin(self.inner.call(request)))))
+        });
         let answering = async move {
             let mut response = match answer {
-                Err(panic) => panicked(&*panic),
-                Ok(answer) => {
+                Err(status) => Problem::of_status(status).into_response(),
+                Ok(Err(panic)) => panicked(&*panic),
+                Ok(Ok(answer)) => {
                     let answer = AssertUnwindSafe(answer).catch_unwind();
                     match tokio::time::timeout(settings.timeout, answer).await {
                         Ok(Ok(Ok(response))) => response,
@@ -157,9 +166,11 @@ where
                     }
                 }
             };
-            problem::complete(&mut response, uri.path(), scope.id.as_str());
+            // What is too long to be read is too long to be repeated.
+            let instance = (fits != Err(StatusCode::URI_TOO_LONG)).then(|| uri.path());
+            problem::complete(&mut response, instance, scope.id.as_str());
             write_headers(response.headers_mut(), &scope.id, &settings.vary);
-            if let Some(started) = started {
+            if !scope.span.is_disabled() {
                 let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
                 tracing::info!(status = response.status().as_u16(), micros, "request answered");
             }
@@ -224,6 +235,18 @@ fn uri(request: &Request) -> Uri {
         Some(OriginalUri(uri)) => uri.clone(),
         None => request.uri().clone(),
     }
+}
+
+/// Refuses a head that nobody needs, before it costs more: what a server reads by itself is bounded by its buffer only.
+fn head_fits(uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
+    if uri.path_and_query().is_some_and(|target| target.as_str().len() > RequestLayer::MAX_URI_BYTES) {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > RequestLayer::MAX_HEADER_BYTES {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    Ok(())
 }
 
 /// Marked values are left out of `Debug`, and out of the compression tables of HTTP/2.

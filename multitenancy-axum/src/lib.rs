@@ -17,10 +17,12 @@ pub use multitenancy_core::{Tenancy, tenancy::RequestFacts};
 pub use self::{
     app::{AppConfig, app, app_with},
     extract::{
-        Authenticated, Authorized, CurrentRealm, CurrentTenant, CurrentUser, Facts, Json, Path, PlatformUser,
+        Authenticated, Authorized, CurrentRealm, CurrentTenant, CurrentUser, Facts, Json, Path, Peer,
+        PlatformUser,
     },
     layer::{RequestLayer, RequestService},
     openapi::openapi,
     problem::Problem,
     routes::routes,
+    system::{docs, health},
 };

@@ -5,17 +5,17 @@ use multitenancy_core::{Error, Result};
 pub(crate) struct Prefix(String);
 
 impl Prefix {
-    /// Reads a configured prefix. Segments of `[A-Za-z0-9._~-]` only: a router would take others for parameters.
+    /// Reads a configured prefix, in its one spelling: what is configured is what clients are told. Segments of
+    /// `[A-Za-z0-9._~-]` only: a router would take others for parameters.
     pub fn parse(text: &str) -> Result<Self> {
-        let prefix = Self::lenient(text);
         let fits = |segment: &str| {
             !segment.is_empty()
                 && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte))
         };
-        if prefix.0.is_empty() || prefix.0[1..].split('/').all(fits) {
-            return Ok(prefix);
+        if text.is_empty() || text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(fits)) {
+            return Ok(Self(text.to_owned()));
         }
-        Err(Error::config(format!("{text:?} is no path prefix: write it like /api/v1")))
+        Err(Error::config(format!("{text:?} is no path prefix: write it like /api/v1, or leave it empty")))
     }
 
     /// `text` with a `/` before it and none behind.
@@ -36,13 +36,15 @@ mod tests {
     #[test]
     fn a_prefix_has_one_spelling() {
         let parse = |text: &str| Prefix::parse(text).map(|prefix| prefix.0);
-        for same in ["/api/v1", "api/v1", "/api/v1/", "api/v1/"] {
-            assert_eq!(parse(same).unwrap(), "/api/v1");
+        for right in ["", "/api", "/api/v1"] {
+            assert_eq!(parse(right).unwrap(), right);
         }
-        assert_eq!(parse("").unwrap(), "");
-        assert_eq!(parse("/").unwrap(), "");
-        for wrong in ["/api//v1", "/{tenant}", "/:tenant", "/*rest", "/a b", "/ä"] {
+        for wrong in ["/", "api/v1", "/api/v1/", "/api//v1", "/{tenant}", "/:tenant", "/*rest", "/a b", "/ä"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        for same in ["/api/v1", "api/v1", "/api/v1/", "api/v1/"] {
+            assert_eq!(Prefix::lenient(same).0, "/api/v1");
         }
     }
 }

@@ -47,7 +47,8 @@ impl RequestId {
 
     /// A new identifier, for a request that carries none.
     pub fn generate(environment: &Environment) -> Self {
-        Self(environment.uuid().hyphenated().to_string().into())
+        let mut text = uuid::Uuid::encode_buffer();
+        Self(Arc::from(&*environment.uuid().hyphenated().encode_lower(&mut text)))
     }
 
     /// The text.

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use rand::Rng;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// An instant, in UTC. Instants made by [`Environment::now`] are whole microseconds, because that is what every
@@ -31,6 +32,14 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Utc::now()
     }
+}
+
+/// The monotonic clock: for how long something takes and when to stop waiting, never for what is kept or told.
+///
+/// It is Tokio's, which a test can stop and turn. Outside a runtime it is the machine's.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+pub fn monotonic() -> Instant {
+    Instant::now()
 }
 
 /// A ChaCha generator per thread, seeded and reseeded by the operating system: as good for secrets, and without a

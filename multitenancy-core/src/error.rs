@@ -5,10 +5,26 @@ use std::{error::Error as StdError, fmt, time::Duration};
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Both values, or one refusal that names the refused fields of both. Any other error comes before a refusal.
+pub fn both<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        (Err(mut a), Err(b)) => match (a.kind(), b.kind()) {
+            (ErrorKind::Invalid, ErrorKind::Invalid) => {
+                a.0.fields.extend(b.0.fields);
+                Err(a)
+            }
+            (ErrorKind::Invalid, _) => Err(b),
+            _ => Err(a),
+        },
+    }
+}
+
 /// What went wrong, in a form that is safe to answer with.
 ///
 /// `Display` is one line that may reach a client. `Debug` is the whole report, with context and causes: for
-/// logs only.
+/// logs only. `{:#?}` gives each its own line: for an operator's terminal.
 pub struct Error(Box<Report>);
 
 struct Report {
@@ -41,6 +57,8 @@ pub enum ErrorKind {
     Overloaded,
     /// Something this service depends on does not answer (503).
     Unavailable,
+    /// It may have been done, or not: look before doing it again (500).
+    Unknown,
     /// The deployment is wired or configured wrongly: refuse to start (500).
     Config,
     /// A surprise (500).
@@ -59,6 +77,7 @@ impl ErrorKind {
             Self::Invalid => "validation_failed",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
+            Self::Unknown => "commit_unknown",
             Self::Config => "misconfigured",
             Self::Internal => "internal_error",
         }
@@ -174,13 +193,14 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (next_fact, next_cause) = if f.alternate() { ("\n  ", "\n  ") } else { (", ", "; ") };
         write!(f, "{} ({:?}): {self}", self.0.code, self.0.kind)?;
         for (key, value) in &self.0.context {
-            write!(f, ", {key}={value:?}")?;
+            write!(f, "{next_fact}{key}={value:?}")?;
         }
         let mut cause = self.source();
         while let Some(error) = cause {
-            write!(f, "; caused by: {error}")?;
+            write!(f, "{next_cause}caused by: {error}")?;
             cause = error.source();
         }
         Ok(())
@@ -206,5 +226,23 @@ mod tests {
             "internal_error (Internal): something went wrong on our side, tenant=\"acme\"; \
              caused by: UNIQUE constraint failed: users.email"
         );
+        assert_eq!(
+            format!("{error:#?}"),
+            "internal_error (Internal): something went wrong on our side\n  tenant=\"acme\"\n  \
+             caused by: UNIQUE constraint failed: users.email"
+        );
+    }
+
+    #[test]
+    fn both_names_what_either_refuses() {
+        let refused = |field: &str| Err::<u8, _>(Error::invalid_field(field, "code", "message"));
+        let busy = || Err::<u8, _>(Error::overloaded("busy", Duration::from_secs(1)));
+        assert_eq!(both(Ok(1), Ok("b")).unwrap(), (1, "b"));
+        let fields = both(refused("a"), both(refused("b"), refused("c"))).unwrap_err();
+        assert_eq!(fields.to_string(), "some values were refused: a: message; b: message; c: message");
+        assert_eq!(both(refused("a"), Ok(1)).unwrap_err().fields().len(), 1);
+        for error in [both(refused("a"), busy()), both(busy(), refused("a")), both(busy(), Ok(1))] {
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Overloaded);
+        }
     }
 }

@@ -1,18 +1,4 @@
-//! Nouns, rules and ports of multi-tenancy. Opens no socket and no file.
-//!
-//! ```text
-//! error  id  environment  page  secret  actor        values
-//!    └─▶ event ─▶ tenant ─▶ user ─▶ auth ─▶ permission   nouns, and the ports that keep them
-//!                                       mail  bus        ports to the outside
-//!                                          └─▶ store     names every repository; the units of work
-//!                                                └─▶ relay  account  organization  tenancy   use cases
-//!                                                └─▶ memory                                  implements every port
-//! ```
-//!
-//! A module never imports one that stands further along the arrows, but for the use cases, which call each other.
-//!
-//! * To use it, depend on the `multitenancy` crate, which re-exports this one.
-//! * To write an adapter, read [`store`].
+#![doc = include_str!("../README.md")]
 
 pub mod account;
 pub mod actor;

@@ -1,8 +1,24 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    all(feature = "postgres", feature = "sqlite"),
+    expect(clippy::duplicate_mod, reason = "both engines compile the sources in `unit`: decision 16")
+)]
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod connections;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod json;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod migrations;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::{
+    AuditOptions, Fault, PgControlTransaction, PgStore, PgStoreBuilder, PgTransaction, audit,
+};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{
     SqliteControlTransaction, SqliteStore, SqliteStoreBuilder, SqliteTransaction, Synchronous,

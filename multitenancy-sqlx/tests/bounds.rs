@@ -10,17 +10,17 @@ use multitenancy_core::{ErrorKind, Plane, Store, Tenant};
 use multitenancy_sqlx::{SqliteStore, Synchronous};
 use tokio::task::JoinSet;
 
-/// How many connections to tenants' files are open: sqlx runs a thread for each.
+/// How many connections to tenants' files are open: each has a descriptor of its own for the file's log, which is closed
+/// before its room is given on. (Its thread ends a moment later, so threads would be counted too many.)
 fn open_connections() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    tasks
-        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| name.trim() == "sqlite-tenant")
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+    let files = descriptors.filter_map(|descriptor| std::fs::read_link(descriptor.ok()?.path()).ok());
+    // Contains, not ends: one that is being closed may be deleted already, and says so.
+    files
+        .filter(|file| file.to_string_lossy().contains(".db-wal"))
+        .filter(|file| file.parent().is_some_and(|directory| directory.ends_with("tenants")))
         .count()
 }
-
-/// Threads that have closed their file and answered, but have not ended yet.
-const ENDING: usize = 8;
 
 /// Writes and reads one note in each of `tenants`, up to 200 at once; returns the most connections seen open.
 async fn use_all(store: &SqliteStore, tenants: &[Arc<Tenant>]) -> usize {
@@ -49,8 +49,9 @@ async fn use_all(store: &SqliteStore, tenants: &[Arc<Tenant>]) -> usize {
     most.max(open_connections())
 }
 
-/// 2,000 tenants are served by at most 64 open connections.
-#[tokio::test(flavor = "multi_thread")]
+/// 2,000 tenants are served by at most 64 open connections. On one thread, so that no room is given on while they are
+/// counted.
+#[tokio::test]
 #[cfg(target_os = "linux")]
 async fn two_thousand_tenants_share_sixty_four_connections() {
     const TENANTS: usize = 2_000;
@@ -68,7 +69,7 @@ async fn two_thousand_tenants_share_sixty_four_connections() {
         tenants.push(Arc::new(registered(&store, &format!("tenant-{index}")).await));
     }
     let most = use_all(&store, &tenants).await;
-    assert!((BOUND / 2..=BOUND + ENDING).contains(&most), "{most} connections were open at once");
+    assert!((BOUND / 2..=BOUND).contains(&most), "{most} connections were open at once");
 }
 
 /// The control of the test above: with a wider bound the same measure sees more.

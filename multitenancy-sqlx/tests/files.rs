@@ -4,7 +4,9 @@
 mod common;
 
 use common::{context, open, registered, tenant, url};
-use multitenancy_core::{ErrorKind, Store, TenantId};
+use multitenancy_core::{
+    ControlContext, ControlTransaction, ErrorKind, Store, TenantId, tenant::TenantStatus,
+};
 use multitenancy_sqlx::SqliteStore;
 
 #[tokio::test]
@@ -34,6 +36,34 @@ async fn a_secret_is_made_once_and_kept_private() {
         use std::os::unix::fs::PermissionsExt;
         let mode = |path: &str| directory.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("secrets"), mode("secrets/jwt"), mode("tenants")), (0o700, 0o600, 0o700));
+    }
+}
+
+/// S51: a secret that was cut short or that others can read is refused, with what to do.
+#[tokio::test]
+async fn s51_a_spoilt_secret_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    store.local_secret("jwt").unwrap();
+    let path = directory.path().join("secrets/jwt");
+    let refusal = || {
+        let error = store.local_secret("jwt").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        error.to_string()
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        for mode in [0o644, 0o640, 0o602] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(refusal().contains("chmod 600"), "{}", refusal());
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        store.local_secret("jwt").unwrap();
+    }
+    for spoilt in ["", "\n", "0123456789abcdef", &format!("short{}", " ".repeat(64))] {
+        std::fs::write(&path, spoilt).unwrap();
+        assert!(refusal().contains("delete it to have a new one made"), "{}", refusal());
     }
 }
 
@@ -76,6 +106,42 @@ fn s123_no_statement_attaches_a_file() {
     assert!(read > 10, "only {read} files were read");
 }
 
+/// Closing waits for the unit that is under way, refuses later ones, and leaves whole files without a WAL.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_leaves_nothing_beside_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let acme = registered(&store, "acme").await;
+    let beside = || {
+        let mut paths = vec![directory.path().join("control.db-wal")];
+        paths.push(directory.path().join("tenants").join(format!("{}.db-wal", acme.id)));
+        paths.into_iter().filter(|path| path.exists()).count()
+    };
+    let mut tx = store.begin(&context(&acme)).await.unwrap();
+    sqlx::query("INSERT INTO notes (text) VALUES ('late')").execute(tx.conn()).await.unwrap();
+    // A reader that lies idle, and is closed with the rest.
+    drop(store.read(&context(&acme)).await.unwrap());
+    assert_eq!(beside(), 2, "the WALs are there as long as the store is open");
+
+    let closing = tokio::spawn({
+        let store = store.clone();
+        async move { store.close().await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(!closing.is_finished(), "the unit is still under way");
+    tx.commit().await.unwrap();
+    closing.await.unwrap();
+    assert_eq!(beside(), 0);
+    assert_eq!(store.read(&context(&acme)).await.map(drop).unwrap_err().code(), "storage_closed");
+    assert_eq!(store.ping().await.unwrap_err().code(), "storage_closed");
+
+    drop(store);
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let mut tx = store.read(&context(&acme)).await.unwrap();
+    let notes: Vec<String> = sqlx::query_scalar("SELECT text FROM notes").fetch_all(tx.conn()).await.unwrap();
+    assert_eq!(notes, ["late"]);
+}
+
 /// A file put in another one's place is refused, on either kind of connection.
 #[tokio::test]
 async fn swapped_files_are_refused() {
@@ -91,6 +157,45 @@ async fn swapped_files_are_refused() {
         let error = refused.map(drop).unwrap_err();
         assert!(format!("{error:?}").contains("belongs to another plane"), "{error:?}");
     }
+}
+
+/// S6: a slug that is free again gets a file of its own, though the old tenant's connections were open; nothing opens with
+/// the context of the old one any more.
+#[tokio::test]
+async fn s6_a_freed_slug_gets_a_new_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let old = registered(&store, "acme").await;
+    let note = "INSERT INTO notes (text) VALUES ('of the old tenant')";
+    let mut tx = store.begin(&context(&old)).await.unwrap();
+    sqlx::query(note).execute(tx.conn()).await.unwrap();
+    tx.commit().await.unwrap();
+    drop(store.read(&context(&old)).await.unwrap());
+    // One that is still at work when its tenant goes.
+    let mut late = store.begin(&context(&old)).await.unwrap();
+    sqlx::query(note).execute(late.conn()).await.unwrap();
+
+    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
+    let (active, provisioning) = (TenantStatus::Active, TenantStatus::Provisioning);
+    assert!(unit.tenants().set_status(old.id, active, provisioning, old.updated_at).await.unwrap());
+    assert!(unit.tenants().withdraw(old.id).await.unwrap());
+    store.deprovision(&old).await.unwrap();
+    unit.commit().await.unwrap();
+    let new = registered(&store, "acme").await;
+    assert_ne!(new.id, old.id);
+    drop(late.commit().await);
+
+    let files = std::fs::read_dir(directory.path().join("tenants")).unwrap();
+    for file in files {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(name.starts_with(&new.id.to_string()), "{name} is left");
+    }
+    for refused in [store.begin(&context(&old)).await, store.read(&context(&old)).await] {
+        assert_eq!(refused.map(drop).unwrap_err().code(), "tenant_storage_missing");
+    }
+    let mut tx = store.read(&context(&new)).await.unwrap();
+    let notes: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM notes").fetch_one(tx.conn()).await.unwrap();
+    assert_eq!(notes, 0);
 }
 
 /// A tenant whose file is gone is an error, not an empty tenant: neither for requests nor for migrations.
@@ -112,4 +217,16 @@ async fn a_missing_file_does_not_come_back_empty() {
     assert!(!file.exists());
     let never = tenant(&store, "never-provisioned");
     assert_eq!(store.read(&context(&never)).await.map(drop).unwrap_err().code(), "tenant_storage_missing");
+}
+
+/// A file that is removed while it is open takes no more writes: they would be acknowledged and lost.
+#[tokio::test]
+async fn a_file_removed_while_open_takes_no_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&url(&directory))).await;
+    let acme = registered(&store, "acme").await;
+    store.begin(&context(&acme)).await.unwrap().commit().await.unwrap();
+    std::fs::remove_file(directory.path().join("tenants").join(format!("{}.db", acme.id))).unwrap();
+    let error = store.begin(&context(&acme)).await.map(drop).unwrap_err();
+    assert_eq!(error.code(), "tenant_storage_missing");
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{context, registered, url};
-use multitenancy_core::{Tenant, TenantId};
+use multitenancy_core::{ErrorKind, Store, Tenant, TenantId};
 use multitenancy_sqlx::SqliteStore;
 
 const FIRST: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)";
@@ -14,6 +14,16 @@ const EDITED: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT NOT 
 
 async fn opened(directory: &tempfile::TempDir, statements: &[&'static str]) -> SqliteStore {
     common::open_with(SqliteStore::builder(&url(directory)), statements).await
+}
+
+/// E20: at another schema than the program's, a tenant is not served.
+async fn assert_outdated(store: &SqliteStore, tenant: &Tenant) {
+    for outcome in
+        [store.begin(&context(tenant)).await.map(drop), store.read(&context(tenant)).await.map(drop)]
+    {
+        let error = outcome.unwrap_err();
+        assert_eq!((error.code(), error.kind()), ("tenant_upgrading", ErrorKind::Unavailable), "{error:?}");
+    }
 }
 
 async fn has_author(store: &SqliteStore, tenant: &Tenant) -> bool {
@@ -39,7 +49,7 @@ async fn a_new_migration_reaches_every_tenant_and_then_none_is_touched() {
     drop(store);
 
     let store = opened(&directory, &[FIRST, SECOND]).await;
-    assert!(!has_author(&store, &tenants[0]).await);
+    assert_outdated(&store, &tenants[0]).await;
     store.migrate().await.unwrap();
     for tenant in &tenants {
         assert!(has_author(&store, tenant).await);
@@ -64,22 +74,66 @@ async fn one_failure_does_not_stop_the_others() {
     for index in 0..5 {
         tenants.push(registered(&store, &format!("tenant-{index}")).await);
     }
-    let mut tx = store.begin(&context(&tenants[2])).await.unwrap();
-    sqlx::query(SECOND).execute(tx.conn()).await.unwrap();
-    tx.commit().await.unwrap();
+    in_file(&store, &tenants[2], SECOND).await;
     drop(store);
 
     let store = opened(&directory, &[FIRST, SECOND]).await;
-    let error = store.migrate().await.unwrap_err().to_string();
-    assert_eq!(error, format!("1 of 5 tenants could not be migrated: {}", tenants[2].id));
+    let error = store.migrate().await.unwrap_err();
+    assert_eq!(error.code(), "tenants_not_migrated");
+    assert_eq!(error.to_string(), format!("1 of 5 tenants could not be migrated: {}", tenants[2].id));
     for index in [0, 1, 3, 4] {
         assert!(has_author(&store, &tenants[index]).await);
     }
-    let mut tx = store.begin(&context(&tenants[2])).await.unwrap();
-    sqlx::query("ALTER TABLE notes DROP COLUMN author").execute(tx.conn()).await.unwrap();
-    tx.commit().await.unwrap();
+    assert_outdated(&store, &tenants[2]).await;
+    drop(store);
+
+    let store = opened(&directory, &[FIRST]).await;
+    in_file(&store, &tenants[2], "ALTER TABLE notes DROP COLUMN author").await;
+    drop(store);
+    let store = opened(&directory, &[FIRST, SECOND]).await;
     store.migrate().await.unwrap();
     assert!(has_author(&store, &tenants[2]).await);
+}
+
+/// E20: a file restored from an older backup is refused, and brought forward by the next migration, although the
+/// registry believed it current.
+#[tokio::test]
+async fn e20_a_restored_file_is_brought_forward() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = opened(&directory, &[FIRST]).await;
+    let tenant = registered(&store, "acme").await;
+    drop(store);
+    let file = directory.path().join("tenants").join(format!("{}.db", tenant.id));
+    let backup = directory.path().join("backup.db");
+    std::fs::copy(&file, &backup).unwrap();
+    let store = opened(&directory, &[FIRST, SECOND]).await;
+    store.migrate().await.unwrap();
+    drop(store);
+    std::fs::copy(&backup, &file).unwrap();
+
+    let store = opened(&directory, &[FIRST, SECOND]).await;
+    store.migrate().await.unwrap();
+    assert_outdated(&store, &tenant).await;
+    store.migrate().await.unwrap();
+    assert!(has_author(&store, &tenant).await);
+}
+
+/// E20: neither is the registry served at another schema; opening a store does not change it.
+#[tokio::test]
+async fn e20_an_outdated_registry_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = || SqliteStore::builder(&url(&directory));
+    drop(builder().connect().await.unwrap());
+    let store = builder().control_migrations(common::migrations(&[FIRST])).connect().await.unwrap();
+    assert_eq!(store.ping().await.unwrap_err().code(), "tenant_upgrading");
+    store.migrate().await.unwrap();
+    store.ping().await.unwrap();
+}
+
+async fn in_file(store: &SqliteStore, tenant: &Tenant, sql: &'static str) {
+    let mut tx = store.begin(&context(tenant)).await.unwrap();
+    sqlx::query(sql).execute(tx.conn()).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// A migration that was changed after it had run is an error, not a silent difference.

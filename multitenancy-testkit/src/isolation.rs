@@ -31,95 +31,110 @@ pub async fn one_address_is_a_user_on_each_plane(store: Arc<dyn Store>) {
 /// A user is not there on another plane, for any method, and no method changes them from there.
 pub async fn a_user_is_nowhere_else(store: Arc<dyn Store>) {
     for (home, elsewhere) in pairs(&store).await {
-        let platform_user = user("platform@example.com").id;
-        let ada =
-            User { platform_user_id: Some(platform_user), ..user(&format!("{platform_user}@example.com")) };
-        let mut unit = home.begin(&store).await.unwrap();
-        unit.users().insert(&ada, Some(&password_hash('a'))).await.unwrap();
-        unit.commit().await.unwrap();
-
-        let mut unit = elsewhere.begin(&store).await.unwrap();
-        let users = unit.users();
-        assert_eq!(users.find(ada.id).await.unwrap(), None);
-        assert_eq!(users.find_by_email(&ada.email).await.unwrap(), None);
-        assert_eq!(users.find_by_platform_user(platform_user).await.unwrap(), None);
-        assert_eq!(users.find_for_update(ada.id).await.unwrap(), None);
-        assert_eq!(users.password_hash(ada.id).await.unwrap(), None);
-        assert!(!users.update(&User { is_active: false, ..ada.clone() }).await.unwrap());
-        assert!(!users.set_password_hash(ada.id, &password_hash('b')).await.unwrap());
-        assert!(!users.record_login(ada.id, after(1)).await.unwrap());
-        unit.commit().await.unwrap();
-
-        let mut unit = home.read(&store).await.unwrap();
-        assert_eq!(unit.users().password_hash(ada.id).await.unwrap(), Some(password_hash('a')));
-        assert_eq!(unit.users().find(ada.id).await.unwrap(), Some(ada));
+        assert_no_user_of(&store, &home, &elsewhere).await;
     }
+}
+
+async fn assert_no_user_of(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+    let platform_user = user("platform@example.com").id;
+    let ada = User { platform_user_id: Some(platform_user), ..user(&format!("{platform_user}@example.com")) };
+    let mut unit = home.begin(store).await.unwrap();
+    unit.users().insert(&ada, Some(&password_hash('a'))).await.unwrap();
+    unit.commit().await.unwrap();
+
+    let mut unit = elsewhere.begin(store).await.unwrap();
+    let users = unit.users();
+    assert_eq!(users.find(ada.id).await.unwrap(), None);
+    assert_eq!(users.find_by_email(&ada.email).await.unwrap(), None);
+    assert_eq!(users.find_by_platform_user(platform_user).await.unwrap(), None);
+    assert_eq!(users.find_for_update(ada.id).await.unwrap(), None);
+    assert_eq!(users.password_hash(ada.id).await.unwrap(), None);
+    assert!(!users.update(&User { is_active: false, ..ada.clone() }).await.unwrap());
+    assert!(!users.set_password_hash(ada.id, &password_hash('b')).await.unwrap());
+    assert!(!users.record_login(ada.id, after(1)).await.unwrap());
+    unit.commit().await.unwrap();
+
+    let mut unit = home.read(store).await.unwrap();
+    assert_eq!(unit.users().password_hash(ada.id).await.unwrap(), Some(password_hash('a')));
+    assert_eq!(unit.users().find(ada.id).await.unwrap(), Some(ada));
 }
 
 /// A session and its refresh token are nothing on another plane (S67).
 pub async fn a_session_is_nowhere_else(store: Arc<dyn Store>) {
     for (home, elsewhere) in pairs(&store).await {
-        let (begun, token) = begin_session(&store, &home).await;
-        let mut unit = elsewhere.begin(&store).await.unwrap();
-        let sessions = unit.sessions();
-        assert_eq!(sessions.find(begun.id).await.unwrap(), None);
-        assert_eq!(sessions.rotate(&token, &refresh_digest(), after(1)).await.unwrap(), None);
-        assert!(!sessions.revoke(begun.id, after(1)).await.unwrap());
-        unit.commit().await.unwrap();
-
-        let mut unit = home.begin(&store).await.unwrap();
-        assert_eq!(unit.sessions().find(begun.id).await.unwrap(), Some(begun));
-        assert!(unit.sessions().rotate(&token, &refresh_digest(), after(1)).await.unwrap().is_some());
+        assert_no_session_of(&store, &home, &elsewhere).await;
     }
+}
+
+async fn assert_no_session_of(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+    let (begun, token) = begin_session(store, home).await;
+    let mut unit = elsewhere.begin(store).await.unwrap();
+    let sessions = unit.sessions();
+    assert_eq!(sessions.find(begun.id).await.unwrap(), None);
+    assert_eq!(sessions.rotate(&token, &refresh_digest(), after(1)).await.unwrap(), None);
+    assert!(!sessions.revoke(begun.id, after(1)).await.unwrap());
+    unit.commit().await.unwrap();
+
+    let mut unit = home.begin(store).await.unwrap();
+    assert_eq!(unit.sessions().find(begun.id).await.unwrap(), Some(begun));
+    assert!(unit.sessions().rotate(&token, &refresh_digest(), after(1)).await.unwrap().is_some());
 }
 
 /// An event is not there on another plane, and no lease reaches it from there.
 pub async fn an_event_is_nowhere_else(store: Arc<dyn Store>) {
     for (home, elsewhere) in pairs(&store).await {
-        home.publish(&store, [TestEvent::new("a", 1), TestEvent::new("b", 1)]).await;
-        let held = lease();
-        let claimed = outbox::claim(&store, &home, held, instant(), 1).await;
-        let event = outbox::ids(&claimed)[0];
-
-        let mut unit = elsewhere.begin(&store).await.unwrap();
-        let outbox = unit.outbox();
-        assert_eq!(outbox.pending().await.unwrap(), 0);
-        let taken = outbox.claim(lease(), after(1_000_000), after(2_000_000), 10).await.unwrap();
-        assert_eq!(taken, outbox::nothing());
-        assert!(!outbox.delivered(held, event).await.unwrap());
-        assert!(!outbox.retry(held, event, instant(), "no").await.unwrap());
-        assert!(!outbox.park(held, event, instant(), "never").await.unwrap());
-        unit.commit().await.unwrap();
-
-        let mut unit = home.begin(&store).await.unwrap();
-        assert_eq!(unit.outbox().pending().await.unwrap(), 2);
-        assert!(unit.outbox().park(held, event, instant(), "never").await.unwrap(), "still held");
-        unit.commit().await.unwrap();
-        let mut unit = elsewhere.read(&store).await.unwrap();
-        let parked = unit.outbox().parked(100).await.unwrap();
-        assert!(parked.iter().all(|parked| parked.event_id != event));
-        drop(unit);
-        // The pairs share their planes: leave none behind.
-        let rest = lease();
-        let claimed = outbox::claim(&store, &home, rest, instant(), 10).await;
-        let mut unit = home.begin(&store).await.unwrap();
-        for id in outbox::ids(&claimed) {
-            assert!(unit.outbox().delivered(rest, id).await.unwrap());
-        }
-        unit.commit().await.unwrap();
+        assert_no_event_of(&store, &home, &elsewhere).await;
     }
+}
+
+async fn assert_no_event_of(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+    home.publish(store, [TestEvent::new("a", 1), TestEvent::new("b", 1)]).await;
+    let held = lease();
+    let claimed = outbox::claim(store, home, held, instant(), 1).await;
+    let event = outbox::ids(&claimed)[0];
+
+    let mut unit = elsewhere.begin(store).await.unwrap();
+    let outbox = unit.outbox();
+    assert_eq!(outbox.pending().await.unwrap(), 0);
+    let taken = outbox.claim(lease(), after(1_000_000), after(2_000_000), 10).await.unwrap();
+    assert_eq!(taken, outbox::nothing());
+    assert!(!outbox.delivered(held, event).await.unwrap());
+    assert!(!outbox.retry(held, event, instant(), "no").await.unwrap());
+    assert!(!outbox.park(held, event, instant(), "never").await.unwrap());
+    unit.commit().await.unwrap();
+
+    let mut unit = home.begin(store).await.unwrap();
+    assert_eq!(unit.outbox().pending().await.unwrap(), 2);
+    assert!(unit.outbox().park(held, event, instant(), "never").await.unwrap(), "still held");
+    unit.commit().await.unwrap();
+    let mut unit = elsewhere.read(store).await.unwrap();
+    let parked = unit.outbox().parked(100).await.unwrap();
+    assert!(parked.iter().all(|parked| parked.event_id != event));
+    drop(unit);
+    // The pairs share their planes: leave none behind.
+    let rest = lease();
+    let claimed = outbox::claim(store, home, rest, instant(), 10).await;
+    let mut unit = home.begin(store).await.unwrap();
+    for id in outbox::ids(&claimed) {
+        assert!(unit.outbox().delivered(rest, id).await.unwrap());
+    }
+    unit.commit().await.unwrap();
 }
 
 /// What a consumer has dealt with on one plane it has not on another.
 pub async fn a_consumed_event_is_not_consumed_elsewhere(store: Arc<dyn Store>) {
     for (home, elsewhere) in pairs(&store).await {
-        let event = EventId::generate(&Environment::system());
-        for (plane, first) in [(&home, true), (&elsewhere, true), (&home, false), (&elsewhere, false)] {
-            let mut unit = plane.begin(&store).await.unwrap();
-            assert_eq!(unit.consumed().contains("mail", event).await.unwrap(), !first);
-            assert_eq!(unit.consumed().record("mail", event).await.unwrap(), first);
-            unit.commit().await.unwrap();
-        }
+        assert_not_consumed_in(&store, &home, &elsewhere).await;
+    }
+}
+
+async fn assert_not_consumed_in(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+    let event = EventId::generate(&Environment::system());
+    for (plane, first) in [(home, true), (elsewhere, true), (home, false), (elsewhere, false)] {
+        let mut unit = plane.begin(store).await.unwrap();
+        assert_eq!(unit.consumed().contains("mail", event).await.unwrap(), !first);
+        assert_eq!(unit.consumed().record("mail", event).await.unwrap(), first);
+        unit.commit().await.unwrap();
     }
 }
 
@@ -169,6 +184,15 @@ pub async fn many_tenants_at_once_see_their_own(store: Arc<dyn Store>) {
         });
     }
     within_limit("looking", tasks.join_all()).await;
+}
+
+/// What `home` keeps is not there for `elsewhere`, by no method, and is left as it was: users, sessions, events and
+/// what was consumed. For contexts of any making (S8); neither outbox may hold anything.
+pub async fn assert_apart(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+    assert_no_user_of(store, home, elsewhere).await;
+    assert_no_session_of(store, home, elsewhere).await;
+    assert_no_event_of(store, home, elsewhere).await;
+    assert_not_consumed_in(store, home, elsewhere).await;
 }
 
 async fn three_planes(store: &Arc<dyn Store>) -> [PlaneContext; 3] {

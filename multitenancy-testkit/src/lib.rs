@@ -20,6 +20,7 @@ pub mod mailer;
 pub mod membership;
 pub mod outbox;
 mod plane;
+pub mod postgres;
 pub mod probe;
 mod random;
 mod rounds;

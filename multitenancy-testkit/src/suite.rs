@@ -207,8 +207,8 @@ mod tests {
                 let text = fs::read_to_string(file).unwrap();
                 let cases =
                     text.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split_once('('));
-                let cases =
-                    cases.filter(|(_, rest)| ["store: ", "harness: "].iter().any(|by| rest.starts_with(by)));
+                let cases = cases
+                    .filter(|(_, rest)| ["store: Arc<", "harness: "].iter().any(|by| rest.starts_with(by)));
                 written.extend(cases.map(|(case, _)| format!("{module}::{case}")));
             }
         }

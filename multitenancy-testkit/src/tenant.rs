@@ -180,7 +180,7 @@ pub async fn set_status_2_is_signalled_on_commit(store: Arc<dyn Store>) {
     register(&store, &stored).await;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hearing = heard.clone();
-    store.signals().on_tenant_changed(move |id| hearing.lock().unwrap().push(id));
+    store.signals().on_tenant_changed(move |changed| hearing.lock().unwrap().extend(changed));
     for keep in [false, true] {
         let mut unit = control(&store).await;
         let (from, to) = (TenantStatus::Provisioning, TenantStatus::Active);

@@ -13,8 +13,8 @@ pub mod resend {
     pub use multitenancy_resend::*;
 }
 
-/// Storage over sqlx (feature `sqlite`, on by default).
-#[cfg(feature = "sqlite")]
+/// Storage over sqlx (features `sqlite`, on by default, and `postgres`).
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub mod sqlx {
     pub use multitenancy_sqlx::*;
 }

@@ -117,7 +117,7 @@ fn may_depend(from: &Crate, place: Place, to: Place, dev: bool) -> bool {
         Place::Testkit => to == Place::Core,
         Place::Adapter => to == Place::Core || (dev && to == Place::Testkit),
         Place::Facade => to == Place::Core || to == Place::Adapter,
-        Place::Benches => to == Place::Facade,
+        Place::Benches => to == Place::Facade || (dev && to == Place::Testkit),
         // The custom adapter's very point is to run the suite on what it wrote.
         Place::Example => {
             to == Place::Facade || (to == Place::Testkit && (dev || from.name == "example-custom-adapter"))

@@ -1,11 +1,15 @@
 //! What must hold before a change lands, cheapest first.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a gate tells how long it took, and there is no `Environment`"
+)]
 
 use std::{path::PathBuf, process::Command, time::Instant};
 
 use crate::{
     arrows, links, papers,
     process::{self, Failure, cargo},
-    rules, suite,
+    rules, services, suite,
     workspace::Workspace,
 };
 
@@ -149,6 +153,7 @@ fn examples(workspace: &Workspace) -> Result<(), Failure> {
 
 /// A bench target that is not given `--bench`, as `cargo test` does not, runs a short smoke of itself.
 fn benches(workspace: &Workspace) -> Result<(), Failure> {
+    services::install_programs()?;
     process::run(&mut cargo(workspace.root(), ["test", "-p", "multitenancy-benches", "--benches"]))
 }
 

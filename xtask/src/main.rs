@@ -6,6 +6,7 @@ mod links;
 mod papers;
 mod process;
 mod rules;
+mod services;
 mod suite;
 mod workspace;
 
@@ -29,6 +30,14 @@ enum Command {
         /// Arguments for the test runner; when given, documentation tests are left out
         #[arg(last = true)]
         args: Vec<String>,
+    },
+    /// Look at a PostgreSQL database for what would let one tenant at another's rows; fail when there is anything
+    Audit {
+        /// The database: postgres://user:password@host/database
+        url: String,
+        /// --login ROLE: whom the application logs in as; --reference TABLE: belongs to no tenant; --old-server
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
     },
     /// Run every gate, cheapest first, and stop at the first that fails
     Ci {
@@ -54,6 +63,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Test { args } => suite::run(&Workspace::load()?, &args),
+        Command::Audit { url, options } => suite::audit(&Workspace::load()?, &url, &options),
         Command::Ci { list: true, .. } => {
             gates::list();
             Ok(())

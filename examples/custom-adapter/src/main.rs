@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let platform = Realm::Platform(ControlContext::system("demonstration"));
     let registration = || -> multitenancy::Result<Registration> {
         Ok(Registration {
-            email: "ada@example.org".parse()?,
+            email: "ada@example.org".into(),
             password: "correct horse battery staple".into(),
             full_name: Some("Ada Lovelace".to_owned()),
         })

@@ -13,7 +13,7 @@ use multitenancy::{
     actor::Origin,
     auth::SessionRepository,
     event::{ConsumedEvents, Outbox},
-    store::Signals,
+    store::{Fleet, Signals},
     tenant::{MembershipRepository, TenantRepository},
     user::UserRepository,
 };
@@ -123,6 +123,10 @@ impl<S: Store> Store for MeteredStore<S> {
 
     fn isolations(&self) -> &[Isolation] {
         self.inner.isolations()
+    }
+
+    fn fleet(&self) -> &dyn Fleet {
+        self.inner.fleet()
     }
 
     // The inner store's own: its commits tell them, and nothing here changes anything besides.

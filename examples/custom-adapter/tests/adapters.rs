@@ -136,7 +136,7 @@ async fn subscribers_follow_each_other_and_one_failure_brings_the_event_again() 
         .unwrap();
     let platform = Realm::Platform(ControlContext::system("test"));
     let registration = Registration {
-        email: "ada@example.org".parse().unwrap(),
+        email: "ada@example.org".into(),
         password: "correct horse battery staple".into(),
         full_name: None,
     };

@@ -1,46 +1,51 @@
 //! From settings to an application.
 
 use multitenancy::{
-    Error, Isolation, Result, Store, Tenancy,
+    Error, Result, Store, Tenancy,
     auth::{KeyRing, SigningKey, TokenConfig},
     axum::{AppConfig, app_with},
     resend::ResendMailer,
-    sqlx::SqliteStore,
     tenant::Resolution,
 };
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use crate::settings::Settings;
+use crate::{
+    address,
+    engine::Engine,
+    settings::{Settings, seconds},
+};
 
 /// A composed server.
 pub struct Server {
     pub router: axum::Router,
-    pub shutdown_timeout: Duration,
+    pub engine: Engine,
+    /// Where it wants to listen.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// Opens the store, migrates it, and wires everything to it.
 pub async fn compose(settings: &Settings) -> Result<Server> {
-    let store = open_store(settings).await?;
-    check_isolation(settings, &store)?;
-    if settings.auto_migrate {
-        store.migrate().await?;
-    }
-    let mut builder = Tenancy::builder(store)
+    let addresses = address::resolve(settings).await?;
+    let local = address::is_local(&addresses);
+    let engine = Engine::open(settings, local).await?;
+    let store = engine.store();
+    let keys = keys(settings, local, &*store)?;
+    let mut builder = Tenancy::builder_dyn(store)
+        .keys(keys)
         .tokens(TokenConfig {
             issuer: settings.jwt_issuer.clone(),
             audience: settings.jwt_audience.clone(),
-            ttl: Duration::from_secs(settings.access_token_ttl_seconds),
+            ttl: seconds(settings.access_token_ttl_seconds),
             ..TokenConfig::default()
         })
         .tenant_registration(settings.tenant_registration)
-        .session_lifetime(settings.session_lifetime())
-        .tenant_cache_ttl(Duration::from_secs(settings.tenant_cache_ttl_seconds))
+        .session_lifetime(seconds(settings.refresh_token_ttl_seconds))
+        .tenant_cache_ttl(seconds(settings.tenant_cache_ttl_seconds))
         .resolution(resolution(settings));
-    if let Some(keys) = keys(settings)? {
-        builder = builder.keys(keys);
-    }
     if let (Some(key), Some(from)) = (&settings.resend_api_key, &settings.resend_from_email) {
-        builder = builder.mailer(ResendMailer::builder(key.clone(), from).build()?);
+        let mailer = ResendMailer::builder(key.clone(), from).build();
+        builder =
+            builder.mailer(mailer.map_err(|error| named("RESEND_API_KEY and RESEND_FROM_EMAIL", &error))?);
     }
     let tenancy = if settings.events_enabled {
         builder.build()?
@@ -49,9 +54,9 @@ pub async fn compose(settings: &Settings) -> Result<Server> {
         tenancy.resume_organizations().await?;
         tenancy
     };
-    let router =
-        app_with(&tenancy, &AppConfig { prefix: settings.api_prefix.clone(), ..AppConfig::default() })?;
-    Ok(Server { router, shutdown_timeout: Duration::from_secs(settings.shutdown_timeout_seconds) })
+    let config = AppConfig { prefix: settings.api_prefix.clone(), ..AppConfig::default() };
+    let router = app_with(&tenancy, &config).map_err(|error| named("API_PREFIX", &error))?;
+    Ok(Server { router, engine, addresses })
 }
 
 fn resolution(settings: &Settings) -> Resolution {
@@ -62,54 +67,42 @@ fn resolution(settings: &Settings) -> Resolution {
     resolution
 }
 
-async fn open_store(settings: &Settings) -> Result<SqliteStore> {
-    let url = &settings.database_url;
-    if !url.starts_with("sqlite:") {
-        let scheme = url.split(':').next().unwrap_or_default();
+fn named(variable: &str, error: &Error) -> Error {
+    Error::config(format!("{variable}: {error}"))
+}
+
+/// The given key, or a random one that an embedded store keeps beside its data. That is for one machine alone: a server
+/// that others can reach must be given its secret, and so must all that share a database.
+fn keys(settings: &Settings, local: bool, store: &dyn Store) -> Result<KeyRing> {
+    if let Some(secret) = &settings.jwt_secret {
+        let key = SigningKey::hs256(secret).map_err(|error| named("JWT_SECRET", &error))?;
+        return Ok(KeyRing::new(key));
+    }
+    const GIVE: &str = "give at least 32 random bytes, for example from `openssl rand -base64 48`";
+    if !local {
+        let host = &settings.server_host;
         return Err(Error::config(format!(
-            "DATABASE_URL names the driver {scheme:?}; this server knows sqlite, as in sqlite:data"
+            "JWT_SECRET is not set, and SERVER_HOST is {host}, where others can reach it; {GIVE}"
         )));
     }
-    SqliteStore::builder(url).max_open_connections(settings.sqlite_max_open_connections).connect().await
-}
-
-fn check_isolation(settings: &Settings, store: &SqliteStore) -> Result<()> {
-    match settings.default_isolation {
-        Some(isolation) if !store.isolations().contains(&isolation) => Err(Error::config(format!(
-            "DEFAULT_ISOLATION is {isolation}, but SQLite keeps tenants apart by a file each: leave it out or set \
-             it to {}",
-            Isolation::Database
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// The given key; or none, which lets the store keep a random one beside its data. That is for one machine alone: a
-/// server that others can reach must be given its secret.
-fn keys(settings: &Settings) -> Result<Option<KeyRing>> {
-    match &settings.jwt_secret {
-        Some(secret) => {
-            let key =
-                SigningKey::hs256(secret).map_err(|error| Error::config(format!("JWT_SECRET: {error}")))?;
-            Ok(Some(KeyRing::new(key)))
-        }
-        None if settings.server_host.is_loopback() => Ok(None),
-        None => Err(Error::config(format!(
-            "JWT_SECRET is not set, and SERVER_HOST is {}, where others can reach it; give at least 32 random bytes, \
-             for example from `openssl rand -base64 48`",
-            settings.server_host
-        ))),
-    }
+    let secret = store.local_secret("jwt")?.ok_or_else(|| {
+        Error::config(format!(
+            "JWT_SECRET is not set, and PostgreSQL keeps none: every server on the same database needs the same one; {GIVE}"
+        ))
+    })?;
+    Ok(KeyRing::new(SigningKey::hs256(&secret)?))
 }
 
 #[cfg(test)]
 mod tests {
+    use multitenancy::Isolation;
+
     use super::*;
 
     async fn refusal(change: impl FnOnce(&mut Settings)) -> String {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().display());
-        let mut settings = Settings { database_url: url, ..Settings::default() };
+        let mut settings = Settings { database_url: url.into(), ..Settings::default() };
         change(&mut settings);
         compose(&settings).await.map(drop).unwrap_err().to_string()
     }
@@ -117,8 +110,10 @@ mod tests {
     /// S51: elsewhere than on loopback a missing secret, and anywhere a short or sample one, refuses to start.
     #[tokio::test]
     async fn s51_the_server_refuses_to_start_without_a_good_secret() {
-        let open = "0.0.0.0".parse().unwrap();
-        assert!(refusal(|settings| settings.server_host = open).await.starts_with("JWT_SECRET is not set"));
+        for open in ["0.0.0.0", "::"] {
+            let refused = refusal(|settings| settings.server_host = open.to_owned()).await;
+            assert!(refused.starts_with("JWT_SECRET is not set"), "{refused}");
+        }
         for weak in ["short", "change-me-change-me-change-me-change-me"] {
             assert!(
                 refusal(|settings| settings.jwt_secret = Some(weak.into())).await.starts_with("JWT_SECRET: ")
@@ -137,18 +132,59 @@ mod tests {
             let error = refusal(|settings| settings.default_isolation = Some(isolation)).await;
             assert!(error.starts_with(&format!("DEFAULT_ISOLATION is {isolation}")), "{error}");
         }
-        let error = refusal(|settings| settings.database_url = "mysql://localhost/x".into()).await;
+        let error = refusal(|settings| settings.database_admin_url = Some("postgres://a:b@c/d".into())).await;
+        assert!(error.starts_with("DATABASE_ADMIN_URL is set, but DATABASE_URL names SQLite"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_is_unknown_is_named_and_so_are_the_known_ones() {
+        let error =
+            refusal(|settings| settings.database_url = "mysql://root:hunter2@localhost/x".into()).await;
         assert_eq!(
             error,
-            "DATABASE_URL names the driver \"mysql\"; this server knows sqlite, as in sqlite:data"
+            "DATABASE_URL names the driver \"mysql\"; this server knows sqlite, as in sqlite:data, and postgres, as in \
+             postgres://user:password@host/database"
         );
+        for url in ["hunter2", "hunter2@localhost:5432/x", "//root:hunter2@localhost/x"] {
+            let error = refusal(|settings| settings.database_url = url.into()).await;
+            assert!(
+                error.starts_with("DATABASE_URL names no driver: write sqlite:data, or postgres://"),
+                "{error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_out_of_its_bounds_is_refused() {
+        for seconds in [0, 31_536_001, u32::MAX] {
+            let error = refusal(|settings| settings.refresh_token_ttl_seconds = seconds).await;
+            assert!(error.starts_with("a session must last 1 s to 365 days"), "{error}");
+        }
+        for seconds in [0, 901, u32::MAX] {
+            let error = refusal(|settings| settings.access_token_ttl_seconds = seconds).await;
+            assert!(error.starts_with("access tokens must live 1 to 900 seconds"), "{error}");
+        }
+        let error = refusal(|settings| settings.tenant_cache_ttl_seconds = u32::MAX).await;
+        assert!(error.starts_with("a tenant may be remembered"), "{error}");
+        for count in [0, 32_769, u32::MAX] {
+            let error = refusal(|settings| settings.sqlite_max_open_connections = count).await;
+            assert!(error.starts_with("the store needs 1 to 32768 open connections"), "{error}");
+        }
+        for name in ["Authorization", "cookie", "Host", "x tenant"] {
+            let error = refusal(|settings| settings.tenant_header_name = Some(name.to_owned())).await;
+            assert!(error.contains("is no name for a tenant header"), "{error}");
+        }
+        for prefix in ["api/v1", "/api/", "/", "/{tenant}"] {
+            let error = refusal(|settings| settings.api_prefix = prefix.to_owned()).await;
+            assert!(error.starts_with(&format!("API_PREFIX: {prefix:?} is no path prefix")), "{error}");
+        }
     }
 
     #[tokio::test]
     async fn one_process_uses_a_directory() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().display());
-        let settings = Settings { database_url: url, ..Settings::default() };
+        let settings = Settings { database_url: url.into(), ..Settings::default() };
         let first = compose(&settings).await.unwrap();
         let second = compose(&settings).await.map(drop).unwrap_err().to_string();
         assert!(second.contains("is in use by another process"), "{second}");

@@ -2,21 +2,54 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use crate::settings::{LogFormat, Settings};
 
 /// Starts logging.
 pub fn start(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_new(&settings.log_level)
-        .map_err(|error| format!("LOG_LEVEL {:?} can not be understood: {error}", settings.log_level))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter(&settings.log_level)?);
+    // A line that can not be written is lost; saying so, to the same reader who has gone, would panic.
+    let layer = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     match settings.log_format {
         LogFormat::Pretty => {
-            let colours = std::io::stderr().is_terminal();
-            registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).try_init()?;
+            registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()?;
         }
-        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init()?,
+        LogFormat::Json => registry.with(layer.json()).try_init()?,
     }
     Ok(())
+}
+
+/// What is logged. A single word is a level: `EnvFilter` itself takes one that it does not know for a crate's name, and
+/// nothing would be logged.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let refuse = |why: String| {
+        format!(
+            "LOG_LEVEL {text:?} can not be understood: {why}; write a level, or info,multitenancy_core=debug"
+        )
+    };
+    for word in text.split(',').filter(|directive| !directive.contains(['=', '[', ']', '{', '}'])) {
+        if word.is_empty() || word.parse::<LevelFilter>().is_err() {
+            return Err(refuse(format!("{word:?} is none of off, error, warn, info, debug and trace")));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| refuse(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_or_directives() {
+        for right in ["info", "WARN", "off", "info,multitenancy_core=debug", "a[span]=trace"] {
+            assert!(filter(right).is_ok(), "{right}");
+        }
+        for wrong in ["nope", "", "info,", "debug,nope", "multitenancy_core=nope", "infos", "info;debug"] {
+            let error = filter(wrong).unwrap_err();
+            assert!(error.starts_with(&format!("LOG_LEVEL {wrong:?}")), "{error}");
+        }
+    }
 }

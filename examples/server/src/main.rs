@@ -1,16 +1,24 @@
-//! The bundled server: everything wired, SQLite by default.
+//! The bundled server: everything wired, SQLite by default, PostgreSQL by `DATABASE_URL`.
 
+mod address;
 mod announce;
 mod compose;
 mod demo;
+mod engine;
 mod healthcheck;
 mod logging;
+mod migrate;
+mod report;
 mod serve;
 mod settings;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use tokio::net::TcpListener;
 
 use crate::settings::Settings;
 
@@ -28,6 +36,13 @@ struct Arguments {
     /// A TOML file of settings; the environment has the last word.
     #[arg(long, value_name = "FILE", env = "CONFIG_FILE")]
     config: Option<std::path::PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Migrate(migrate::Arguments),
 }
 
 #[tokio::main]
@@ -35,11 +50,17 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Such as `head`: it has read what it wanted.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let _nobody_reads = writeln!(io::stderr(), "error: {}", report::report(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
@@ -51,12 +72,25 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         return healthcheck::ask(&settings).await;
     }
     logging::start(&settings)?;
+    if let Some(Command::Migrate(arguments)) = &arguments.command {
+        // From the command line alone nobody reaches anything.
+        let engine = engine::Engine::connect(&settings, true).await?;
+        let outcome = migrate::run(&*engine.store(), arguments, &mut io::stdout()).await;
+        engine.close().await;
+        return outcome;
+    }
     let server = compose::compose(&settings).await?;
-    let listener =
-        tokio::net::TcpListener::bind((settings.server_host, settings.server_port)).await.map_err(
-            |error| format!("can not listen on {}:{}: {error}", settings.server_host, settings.server_port),
-        )?;
-    announce::announce(&settings, listener.local_addr()?);
-    serve::serve(listener, server, serve::shutdown_signal()).await?;
+    let listener = TcpListener::bind(&server.addresses[..]).await.map_err(|error| {
+        let (host, port) = (&settings.server_host, settings.server_port);
+        format!("can not listen on {host}, port {port}: {error}; SERVER_HOST and SERVER_PORT say where to")
+    })?;
+    let stop = serve::stop_signals()?;
+    match announce::announce(&settings, &server.engine, listener.local_addr()?) {
+        // Nobody reads it; the server is there all the same.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        announced => announced?,
+    }
+    serve::serve(listener, server.router, settings.limits(), stop).await;
+    server.engine.close().await;
     Ok(())
 }

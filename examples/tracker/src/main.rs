@@ -14,12 +14,13 @@ struct App {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let migrations = sqlx::migrate!("migrations/tenant");
-    let store = SqliteStore::builder("sqlite:data").tenant_migrations(migrations).connect().await?;
+    let migrations = sqlx::migrate!("migrations/sqlite");
+    let store = SqliteStore::builder("sqlite:tracker-data").tenant_migrations(migrations).connect().await?;
     store.migrate().await?;
     let tenancy = Tenancy::builder(store.clone())
         .grant::<ReadProjects>(Role::GUEST)
         .grant::<WriteProjects>(Role::MEMBER)
+        .subscribe(project::announcer()?)
         .build()?;
     let app = Router::new()
         .nest("/api/v1", multitenancy::axum::routes(&tenancy))

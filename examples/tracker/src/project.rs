@@ -1,7 +1,16 @@
 //! What a project is, who may do what with it, and what is told of it.
 
-use multitenancy::event::{Aggregate, Event};
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use multitenancy::{
+    Result,
+    bus::{Delivery, Subscription},
+    event::{Aggregate, Event},
+};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, Unexpected},
+};
 use uuid::Uuid;
 
 multitenancy::permissions! {
@@ -20,10 +29,23 @@ pub struct Project {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewProject {
+    #[serde(deserialize_with = "name")]
     pub name: String,
 }
 
-#[derive(Serialize)]
+/// What is refused here is answered with 422, naming the field.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if name.trim().is_empty() || name.chars().count() > 200 {
+        return Err(D::Error::invalid_value(
+            Unexpected::Str(&name),
+            &"1 to 200 characters, not all of them blank",
+        ));
+    }
+    Ok(name)
+}
+
+#[derive(Serialize, Deserialize)]
 pub struct ProjectCreated {
     pub id: Uuid,
 }
@@ -35,4 +57,15 @@ impl Event for ProjectCreated {
     fn aggregate(&self) -> Aggregate {
         Aggregate::new("project", self.id)
     }
+}
+
+/// Tells of each project, once its transaction has committed; more than once when the process is killed in between.
+pub fn announcer() -> Result<Subscription> {
+    Subscription::new("announcer", ProjectCreated::TYPE, |delivery: Arc<Delivery>| async move {
+        let project: ProjectCreated = delivery.payload()?;
+        if let Some(context) = delivery.tenant_context() {
+            println!("{} has a new project: {}", context.tenant().slug, project.id);
+        }
+        Ok(())
+    })
 }

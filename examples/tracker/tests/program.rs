@@ -1,7 +1,8 @@
-//! Runs the program as it stands, and uses it over HTTP.
+//! Runs the program as it stands, on SQLite and on PostgreSQL, and uses it over HTTP.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::{
+    fs::File,
     net::TcpListener,
     path::Path,
     process::{Child, Command},
@@ -10,8 +11,12 @@ use std::{
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 const PASSWORD: &str = "correct horse battery staple";
+
+/// What a process is started with: the program and its environment.
+type Setting = (&'static str, Vec<(&'static str, String)>);
 
 struct Program {
     child: Child,
@@ -20,13 +25,14 @@ struct Program {
 }
 
 impl Program {
-    async fn start(directory: &Path) -> Self {
+    async fn start(directory: &Path, (program, environment): &Setting) -> Self {
         // The port is free at this moment; the program needs it a moment later.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_example-tracker"))
+        let child = Command::new(program)
             .current_dir(directory)
             .env("ADDRESS", address.to_string())
-            .env_remove("JWT_SECRET")
+            .envs(environment.iter().map(|(name, value)| (*name, value)))
+            .stdout(File::options().create(true).append(true).open(directory.join("said")).unwrap())
             .spawn()
             .unwrap();
         let base = format!("http://{address}");
@@ -82,10 +88,9 @@ impl Drop for Program {
     }
 }
 
-#[tokio::test]
-async fn projects_belong_to_one_tenant() {
+async fn projects_belong_to_one_tenant(setting: &Setting) {
     let directory = tempfile::tempdir().unwrap();
-    let program = Program::start(directory.path()).await;
+    let program = Program::start(directory.path(), setting).await;
     let ada = program.join("ada@example.com", "").await;
     for name in ["Acme", "Globex"] {
         let (status, _) =
@@ -111,10 +116,69 @@ async fn projects_belong_to_one_tenant() {
     let (status, _) =
         program.call(Method::POST, "/projects", "", &bob, json!({"name": "x", "id": "y"})).await;
     assert_eq!(status, 422);
+    for name in ["", "  ", &"x".repeat(201)] {
+        let (status, problem) =
+            program.call(Method::POST, "/projects", "", &bob, json!({ "name": name })).await;
+        assert_eq!((status.as_u16(), &problem["errors"][0]["field"]), (422, &json!("name")), "{problem}");
+    }
+
+    // The subscriber is told of what was committed, and of nothing that was refused.
+    let told = format!("acme has a new project: {}\n", project["id"].as_str().unwrap());
+    let said = || std::fs::read_to_string(directory.path().join("said")).unwrap();
+    for _ in 0..100 {
+        if !said().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(said(), told);
 
     // The data and the signing secret outlive the process.
     drop(program);
-    let program = Program::start(directory.path()).await;
+    let program = Program::start(directory.path(), setting).await;
     let (status, acme) = program.call(Method::GET, "/projects", "", &bob, Value::Null).await;
     assert_eq!((status.as_u16(), acme), (200, json!([project])));
+}
+
+#[tokio::test]
+async fn on_sqlite_projects_belong_to_one_tenant() {
+    // As good as none: the data directory has a secret of its own.
+    let environment = vec![("JWT_SECRET", String::new())];
+    projects_belong_to_one_tenant(&(env!("CARGO_BIN_EXE_example-tracker"), environment)).await;
+}
+
+#[tokio::test]
+async fn on_postgres_projects_belong_to_one_tenant() {
+    let server = std::env::var("DATABASE_URL").unwrap_or_default();
+    assert!(
+        server.starts_with("postgres"),
+        "DATABASE_URL names no PostgreSQL server for the tests: run `cargo xtask test`, which finds one"
+    );
+    let name = format!("tracker_{}", uuid::Uuid::now_v7().simple());
+    execute(&server, format!("CREATE DATABASE {name}")).await;
+    let (base, _) = server.rsplit_once('/').unwrap();
+    let environment = vec![
+        ("DATABASE_URL", format!("{base}/{name}")),
+        ("JWT_SECRET", "9d2f7a41-c0b8-4e63-95d1-38e6fb07ac52".to_owned()),
+    ];
+    let setting = (env!("CARGO_BIN_EXE_example-tracker-postgres"), environment);
+    let played = tokio::spawn(async move { projects_belong_to_one_tenant(&setting).await }).await;
+    execute(&server, format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    played.unwrap();
+}
+
+async fn execute(url: &str, sql: String) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+}
+
+/// What the README promises: another store, its URL and its migrations, and nothing else.
+#[test]
+fn the_program_on_postgres_differs_in_its_store_alone() {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+    let postgres = include_str!("../src/main.rs")
+        .replace("SqliteStore", "PgStore")
+        .replace("\"sqlite:tracker-data\"", "&std::env::var(\"DATABASE_URL\")?")
+        .replace("migrations/sqlite", "migrations/postgres");
+    assert_eq!(squeezed(include_str!("../src/postgres.rs")), squeezed(&postgres));
 }

@@ -1,13 +1,11 @@
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
 use multitenancy_core::{
-    Caller, Error, ErrorKind, Permission, Result, Tenancy,
-    tenancy::RequestFacts,
-    tenant::{ControlContext, TenantKey},
+    Caller, Error, ErrorKind, Permission, Result, Tenancy, tenancy::RequestFacts, tenant::ControlContext,
 };
 
 use crate::{facts, layer::RequestScope, problem::Problem};
@@ -16,7 +14,7 @@ use crate::{facts, layer::RequestScope, problem::Problem};
 ///
 /// 401 `unauthenticated` without a token, `invalid_token` with one that is not good (any more).
 #[derive(Debug, Clone)]
-pub struct Authenticated(Caller);
+pub struct Authenticated(pub(super) Arc<Caller>);
 
 impl Authenticated {
     /// Refuses a caller who may not do `P` where they have signed in: 403 `permission_denied`.
@@ -51,7 +49,7 @@ where
 /// 401 as [`Authenticated`]; 403 `wrong_scope` for a user of a tenant.
 #[derive(Debug, Clone)]
 pub struct PlatformUser {
-    caller: Caller,
+    caller: Arc<Caller>,
     context: ControlContext,
 }
 
@@ -84,13 +82,9 @@ where
     }
 }
 
-/// A signed-in user who is on the way into a tenant: what the request names is where they go, not where they are, so
-/// it is compared with the destination instead of the token.
-pub(crate) struct Travelling {
-    pub caller: Caller,
-    /// What the request names.
-    pub named: Vec<TenantKey>,
-}
+/// A signed-in user who is on the way into a tenant: what the request names is where they go, so their token is not
+/// compared with it.
+pub(crate) struct Travelling(pub Caller);
 
 impl<S> FromRequestParts<S> for Travelling
 where
@@ -101,21 +95,20 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let tenancy = Tenancy::from_ref(state);
-        let RequestFacts { tenant_keys: named, request_id } = facts::read(parts, tenancy.resolution())?;
-        let facts = RequestFacts { tenant_keys: Vec::new(), request_id };
         let token = facts::bearer_token(&parts.headers)?.ok_or_else(unauthenticated)?;
+        let facts = RequestFacts { request_id: facts::request_id(parts), ..RequestFacts::default() };
         let caller = tenancy.authenticate(token, &facts).await?;
         record(parts, &caller);
-        Ok(Self { caller, named })
+        Ok(Self(caller))
     }
 }
 
 /// What was found out about the request's token, for the next extractor of the same request.
 #[derive(Clone)]
-struct Known(Caller);
+struct Known(Arc<Caller>);
 
 /// Whose token the request carries; `None` when it carries none.
-pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Option<Caller>> {
+pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Option<Arc<Caller>>> {
     if let Some(Known(caller)) = parts.extensions.get() {
         return Ok(Some(caller.clone()));
     }
@@ -123,7 +116,7 @@ pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Optio
         return Ok(None);
     };
     let facts = facts::read(parts, tenancy.resolution())?;
-    let caller = tenancy.authenticate(token, &facts).await?;
+    let caller = Arc::new(tenancy.authenticate(token, &facts).await?);
     record(parts, &caller);
     parts.extensions.insert(Known(caller.clone()));
     Ok(Some(caller))

@@ -13,19 +13,19 @@
 
 mod authenticated;
 mod json;
+mod parse;
 mod path;
+mod peer;
 mod realm;
 mod tenant;
 
+pub(crate) use self::authenticated::{Travelling, unauthenticated};
 pub use self::{
     authenticated::{Authenticated, PlatformUser},
     json::Json,
     path::Path,
+    peer::Peer,
     realm::CurrentRealm,
     tenant::{Authorized, CurrentTenant, CurrentUser},
-};
-pub(crate) use self::{
-    authenticated::{Travelling, unauthenticated},
-    realm::Peer,
 };
 pub use crate::facts::Facts;

@@ -1,10 +1,10 @@
-use std::{convert::Infallible, ops::Deref};
+use std::ops::Deref;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
-use multitenancy_core::{Realm, Tenancy, auth::Client};
+use multitenancy_core::{Realm, Tenancy};
 
 use crate::{facts, layer::RequestScope, problem::Problem};
 
@@ -39,16 +39,5 @@ where
             scope.record(realm.plane(), None);
         }
         Ok(Self(realm))
-    }
-}
-
-/// The other end of the connection.
-pub(crate) struct Peer(pub Client);
-
-impl<S: Sync> FromRequestParts<S> for Peer {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(facts::client(parts)))
     }
 }

@@ -1,4 +1,4 @@
-use std::{fmt, marker::PhantomData, ops::Deref};
+use std::{fmt, marker::PhantomData, ops::Deref, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -52,7 +52,7 @@ where
 /// `tenant_inactive`.
 #[derive(Debug, Clone)]
 pub struct CurrentUser {
-    caller: Caller,
+    caller: Arc<Caller>,
     context: TenantContext,
 }
 
@@ -89,7 +89,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Caller::clone(&*Authenticated::from_request_parts(parts, state).await?);
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, state).await?;
         let context = caller.tenant_context()?.clone();
         Ok(Self { caller, context })
     }

@@ -82,8 +82,9 @@ impl Problem {
         &self.0.errors
     }
 
-    /// What a bare status means, for answers that carry nothing else.
-    pub(crate) fn of_status(status: StatusCode) -> Self {
+    /// What a bare status means, for refusals that have no more to say: 403 is `forbidden`, 409 `conflict`. A status
+    /// that the framework does not know is `request_refused`, or from 500 on `internal_error`.
+    pub fn of_status(status: StatusCode) -> Self {
         let known = codes::of_status(status);
         Self::new(status, known.code, known.meaning)
     }
@@ -97,10 +98,10 @@ impl Problem {
             ErrorKind::Conflict => StatusCode::CONFLICT,
             ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Overloaded | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            // `Config`, `Internal`, and what a later version may add.
+            // `Unknown`, `Config`, `Internal`, and what a later version may add.
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
+        if status == StatusCode::INTERNAL_SERVER_ERROR && error.kind() != ErrorKind::Unknown {
             tracing::error!(error = %OneLine(&error), "request failed");
             return Self::of_status(status);
         }

@@ -52,7 +52,7 @@ impl Problem {
 
 /// Writes `instance` and `request_id` into a problem that is answered, and makes one of an error status that has no
 /// body: axum's own 404 and 405, and what handlers answer with a bare status.
-pub(crate) fn complete(response: &mut Response, instance: &str, request_id: &str) {
+pub(crate) fn complete(response: &mut Response, instance: Option<&str>, request_id: &str) {
     let problem = response.extensions_mut().remove::<Problem>();
     let status = response.status();
     let headers = response.headers();
@@ -64,7 +64,7 @@ pub(crate) fn complete(response: &mut Response, instance: &str, request_id: &str
         None if headers.contains_key(CONTENT_TYPE) || !response.body().is_end_stream() => return,
         None => Problem::of_status(status),
     };
-    *response.body_mut() = problem.body(Some(instance), Some(request_id));
+    *response.body_mut() = problem.body(instance, Some(request_id));
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
     problem.write_headers(headers);

@@ -40,16 +40,37 @@ pub(crate) struct Checks {
     security(()),
 )]
 pub(crate) async fn health(State(tenancy): State<Tenancy>) -> (StatusCode, Json<Body>) {
-    let reachable = store_answers(&tenancy).await;
-    let status = word(reachable);
+    let (code, status) = match store_answers(&tenancy).await {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
     let body = Body { status, version: env!("CARGO_PKG_VERSION"), checks: Checks { store: status } };
-    (code(reachable), Json(body))
+    (code, Json(body))
 }
 
-/// Whether a process is alive, or is ready.
+/// Readiness
+///
+/// As `/health`: whoever is not well wants no requests.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    operation_id = "ready",
+    tag = "system",
+    responses(
+        (status = 200, description = "Send requests.", body = Body),
+        (status = 503, description = "Send none: the store does not answer within 2 s.", body = Body),
+    ),
+    security(()),
+)]
+pub(crate) async fn ready(tenancy: State<Tenancy>) -> (StatusCode, Json<Body>) {
+    health(tenancy).await
+}
+
+/// Whether a process is alive.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Probe)]
-pub(crate) struct Probe {
+#[schema(as = Liveness)]
+pub(crate) struct Liveness {
+    /// Always `ok`.
     status: &'static str,
 }
 
@@ -61,28 +82,11 @@ pub(crate) struct Probe {
     path = "/health/live",
     operation_id = "live",
     tag = "system",
-    responses((status = 200, description = "The process answers.", body = Probe)),
+    responses((status = 200, description = "The process answers.", body = Liveness)),
     security(()),
 )]
-pub(crate) async fn live() -> Json<Probe> {
-    Json(Probe { status: word(true) })
-}
-
-/// Readiness
-#[utoipa::path(
-    get,
-    path = "/health/ready",
-    operation_id = "ready",
-    tag = "system",
-    responses(
-        (status = 200, description = "Send requests.", body = Probe),
-        (status = 503, description = "Send none: the store does not answer within 2 s.", body = Probe),
-    ),
-    security(()),
-)]
-pub(crate) async fn ready(State(tenancy): State<Tenancy>) -> (StatusCode, Json<Probe>) {
-    let reachable = store_answers(&tenancy).await;
-    (code(reachable), Json(Probe { status: word(reachable) }))
+pub(crate) async fn live() -> Json<Liveness> {
+    Json(Liveness { status: "ok" })
 }
 
 async fn store_answers(tenancy: &Tenancy) -> bool {
@@ -97,12 +101,4 @@ async fn store_answers(tenancy: &Tenancy) -> bool {
             false
         }
     }
-}
-
-fn word(reachable: bool) -> &'static str {
-    if reachable { "ok" } else { "unavailable" }
-}
-
-fn code(reachable: bool) -> StatusCode {
-    if reachable { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }

@@ -7,10 +7,14 @@ use axum::Router;
 use multitenancy_core::Tenancy;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::docs::docs;
+pub use self::docs::docs;
 
-/// `/health`, `/health/live` and `/health/ready`.
-pub(crate) fn health(tenancy: &Tenancy) -> Router {
+/// `/health`, `/health/live` and `/health/ready`, to merge into a router of any state. They belong to no tenant, and want
+/// no token.
+pub fn health<S>(tenancy: &Tenancy) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let (router, _) = documented().split_for_parts();
     router.with_state(tenancy.clone())
 }

@@ -59,6 +59,10 @@ async fn registering_says_which_value_is_refused() {
     assert_eq!(refused("nobody", PASSWORD).await, (json!("email"), json!("email_invalid")));
     assert_eq!(refused("a@example.com", "short").await, (json!("password"), json!("too_short")));
     assert_eq!(refused("a@example.com", "passwordpassword").await, (json!("password"), json!("too_common")));
+    let all = json!({ "email": "x".repeat(50_000), "password": "short", "full_name": "x".repeat(201) });
+    let problem = api.post("/auth/register").json(all).refused(422, "validation_failed").await;
+    let codes: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| &error["code"]).collect();
+    assert_eq!(codes, ["email_invalid", "too_long", "too_short"], "every refused value at once");
     api.join(None, "a@example.com").await;
     let body = json!({ "email": "A@EXAMPLE.COM", "password": PASSWORD });
     api.post("/auth/register").json(body).refused(409, "email_taken").await;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Api, PASSWORD, World, failing::FailingStore};
+use crate::support::{PASSWORD, SECRET, World, probe::Probe};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -47,12 +47,14 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// S114: not at the lowest level does a log tell a password or a token.
+/// S114: not at the lowest level does a log tell a password, a token, the secret of the tokens or an address, neither of
+/// requests that are answered or refused nor of those that fail.
 #[tokio::test]
 async fn s114_no_secret_reaches_the_log() {
     let log = Log::default();
     let _listening = log.listen();
-    let World { api, ada, bob, ada_in_acme, carol_in_acme, .. } = World::new().await;
+    let (api, probe) = Probe::api(|builder| builder);
+    let World { api, ada, bob, ada_in_acme, carol_in_acme, .. } = World::of(api).await;
     let refresh = json!({ "refresh_token": carol_in_acme.refresh });
     let renewed = api.post("/auth/refresh").json(refresh.clone()).answered(200).await;
     api.post("/auth/refresh").json(refresh).refused(401, "invalid_refresh_token").await;
@@ -65,10 +67,20 @@ async fn s114_no_secret_reaches_the_log() {
     let in_query = format!("/api/v1/users/me?token={}&canary", ada.access);
     api.call(Method::GET, in_query).token(&ada.access).header("cookie", "canary").answered(200).await;
     api.post("/auth/logout").token(&bob.access).answered(204).await;
+    probe.break_down();
+    api.turn_clock(2);
+    let person = json!({ "email": "ada@example.com", "password": PASSWORD });
+    api.post("/auth/register").json(person.clone()).refused(500, "internal_error").await;
+    api.post("/auth/login").json(person).refused(500, "internal_error").await;
+    let refresh = json!({ "refresh_token": renewed["refresh_token"] });
+    api.post("/auth/refresh").json(refresh).refused(500, "internal_error").await;
+    for signed in [&ada, &ada_in_acme, &carol_in_acme] {
+        api.get("/users/me").token(&signed.access).refused(500, "internal_error").await;
+    }
 
     let log = log.text();
     assert!(log.contains("request answered") && log.contains("tenant=") && log.contains("user="), "{log}");
-    let mut secrets = vec![PASSWORD, "canary", "4815162342", "argon2id$"];
+    let mut secrets = vec![PASSWORD, SECRET, "canary", "4815162342", "argon2id$", "@example.com"];
     for signed in [&ada, &bob, &ada_in_acme, &carol_in_acme] {
         secrets.extend([signed.access.as_str(), signed.refresh.as_str()]);
     }
@@ -83,15 +95,7 @@ async fn s114_no_secret_reaches_the_log() {
 async fn s113_nobody_forges_a_line() {
     let log = Log::default();
     let _listening = log.listen();
-    let mut kept = None;
-    let api = Api::over(
-        |environment| {
-            let store = FailingStore::new(environment);
-            kept = Some(store.clone());
-            Arc::new(store) as _
-        },
-        |builder| builder,
-    );
+    let (api, probe) = Probe::api(|builder| builder);
     let hostile = "a\r\nERROR forged\u{1b}[2J\0\u{202e}b";
     let person = json!({ "email": hostile, "password": hostile, "full_name": hostile });
     api.post("/auth/register").json(person).refused(422, "validation_failed").await;
@@ -104,7 +108,7 @@ async fn s113_nobody_forges_a_line() {
     }
     let odd = Method::from_bytes(b"FORGED").unwrap();
     api.call(odd, "/api/v1/users/me").refused(405, "method_not_allowed").await;
-    kept.unwrap().break_down();
+    probe.break_down();
     let person = json!({ "email": "a@example.com", "password": PASSWORD });
     api.post("/auth/login").json(person).refused(500, "internal_error").await;
 

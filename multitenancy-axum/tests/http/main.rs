@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can not go on has failed")]
 
+mod agreement;
 mod auth;
 mod body;
 mod document;
+mod entry_points;
 mod extract;
 mod layer;
+mod limits;
 mod logs;
+mod openapi;
 mod organizations;
 mod problems;
 mod support;

@@ -22,6 +22,11 @@ async fn creating_says_which_values_are_refused() {
         fields(json!({ "name": "A b c", "isolation": "shared" })).await,
         ["isolation isolation_unsupported"]
     );
+    assert_eq!(
+        fields(json!({ "name": "日本", "isolation": "shared" })).await,
+        ["slug slug_required", "isolation isolation_unsupported"]
+    );
+    assert_eq!(fields(json!({ "name": "A b c", "isolation": 5 })).await, ["isolation type_invalid"]);
     assert_eq!(fields(json!({ "name": "A b c", "isolation": "table" })).await, ["isolation type_invalid"]);
     assert_eq!(fields(json!({ "name": 7 })).await, ["name type_invalid"]);
     assert_eq!(fields(json!({})).await, ["name required"]);
@@ -86,7 +91,7 @@ async fn s80_anothers_id_is_nobodys() {
 async fn e19_no_other_spelling_of_an_id_is_read() {
     let world = World::new().await;
     let id = world.acme_id();
-    let overlong = format!("{id}{}", "0".repeat(10_000));
+    let overlong = format!("{id}{}", "0".repeat(5_000));
     let simple = id.replace('-', "");
     let (braced, urn, upper) = (format!("%7B{id}%7D"), format!("urn:uuid:{id}"), format!("{id}%20"));
     let nul = format!("{id}%00");

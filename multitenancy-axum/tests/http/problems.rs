@@ -1,4 +1,4 @@
-use std::{io, sync::Arc};
+use std::io;
 
 use axum::{
     Router,
@@ -6,14 +6,14 @@ use axum::{
     routing::get,
 };
 use multitenancy_axum::{Path, Problem, RequestLayer, routes};
-use multitenancy_core::Error;
+use multitenancy_core::{Error, ErrorKind};
 use serde_json::json;
 
 use crate::{
     document::operations,
     support::{
         Api, Call, PASSWORD, World,
-        failing::{FailingStore, LEAK},
+        probe::{LEAK, Probe},
     },
 };
 
@@ -39,14 +39,9 @@ async fn what_is_not_there_is_a_problem() {
 /// S109: whatever goes wrong below, the client learns that something did.
 #[tokio::test]
 async fn s109_causes_stay_inside() {
-    let mut kept = None;
-    let store = |environment| {
-        let store = FailingStore::new(environment);
-        kept = Some(store.clone());
-        Arc::new(store) as _
-    };
-    let world = World::of(Api::over(store, |builder| builder)).await;
-    kept.unwrap().break_down();
+    let (api, probe) = Probe::api(|builder| builder);
+    let world = World::of(api).await;
+    probe.break_down();
     world.api.turn_clock(2);
     let bodies = json!({ "name": "Initech", "tenant": "acme", "refresh_token": world.ada.refresh,
         "email": "x@example.com", "password": PASSWORD, "phone": "1" });
@@ -86,6 +81,10 @@ fn application(api: &Api) -> Router {
     async fn surprise() -> Result<(), Problem> {
         Err(io::Error::other(LEAK))?
     }
+    async fn unknown() -> Result<(), Problem> {
+        Err(Error::new(ErrorKind::Unknown, "commit_unknown", "it may have been done, or not")
+            .with_source(LEAK))?
+    }
     async fn misconfigured() -> Result<(), Problem> {
         Err(Error::config(LEAK))?
     }
@@ -98,6 +97,7 @@ fn application(api: &Api) -> Router {
     Router::new()
         .route("/surprise", get(surprise))
         .route("/misconfigured", get(misconfigured))
+        .route("/unknown", get(unknown))
         .route("/busy", get(busy))
         .route("/own", get(own))
         .route("/pair/{a}/{b}", get(async |Path(_): Path<u8>| "never"))
@@ -118,6 +118,9 @@ async fn handlers_answer_with_problems_of_their_own() {
         answer.refused(500, "internal_error");
         assert!(!answer.text().contains("UNIQUE"));
     }
+    let answer = get("/unknown").send().await;
+    answer.refused(500, "commit_unknown");
+    assert!(!answer.text().contains("UNIQUE"));
     let answer = get("/busy").send().await;
     answer.refused(503, "overloaded");
     assert_eq!(answer.header("retry-after"), Some("2"));

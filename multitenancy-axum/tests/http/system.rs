@@ -1,33 +1,25 @@
-use std::sync::Arc;
-
-use axum::http::Method;
-use multitenancy_axum::{AppConfig, app_with};
+use axum::{
+    Router,
+    http::{Method, StatusCode},
+};
+use multitenancy_axum::{AppConfig, Peer, Problem, RequestLayer, app_with, docs, health, routes};
 use serde_json::json;
 
-use crate::support::{Api, Call, failing::FailingStore};
+use crate::support::{Api, Call, document, probe::Probe};
 
 #[tokio::test]
 async fn health_tells_how_things_stand() {
-    let mut kept = None;
-    let store = |environment| {
-        let store = FailingStore::new(environment);
-        kept = Some(store.clone());
-        Arc::new(store) as _
-    };
-    let api = Api::over(store, |builder| builder);
+    let (api, probe) = Probe::api(|builder| builder);
     let get = |path: &str| api.call(Method::GET, path);
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(
-        get("/health").answered(200).await,
-        json!({ "status": "ok", "version": version, "checks": { "store": "ok" } })
-    );
-    assert_eq!(get("/health/ready").answered(200).await, json!({ "status": "ok" }));
-    kept.unwrap().break_down();
-    assert_eq!(
-        get("/health").answered(503).await,
-        json!({ "status": "unavailable", "version": version, "checks": { "store": "unavailable" } })
-    );
-    assert_eq!(get("/health/ready").answered(503).await, json!({ "status": "unavailable" }));
+    let standing = |word: &str| json!({ "status": word, "version": version, "checks": { "store": word } });
+    for path in ["/health", "/health/ready"] {
+        assert_eq!(get(path).answered(200).await, standing("ok"));
+    }
+    probe.break_down();
+    for path in ["/health", "/health/ready"] {
+        assert_eq!(get(path).answered(503).await, standing("unavailable"));
+    }
     assert_eq!(get("/health/live").answered(200).await, json!({ "status": "ok" }));
     let named = get("/health").tenant("nowhere").token("none").send().await;
     assert_eq!(named.status.as_u16(), 503, "health belongs to nobody");
@@ -76,7 +68,7 @@ async fn the_document_is_served_twice() {
     let api = Api::new();
     let json = api.call(Method::GET, "/openapi.json").send().await;
     assert_eq!(json.header("content-type"), Some("application/json"));
-    assert_eq!(json.json(), serde_json::to_value(multitenancy_axum::openapi("/api/v1")).unwrap());
+    assert_eq!(json.json(), document());
     let yaml = api.call(Method::GET, "/openapi.yaml").send().await;
     assert_eq!(yaml.header("content-type"), Some("application/yaml"));
     assert!(yaml.text().starts_with("openapi: 3.1.0\n") && yaml.text().contains("/api/v1/auth/login:"));
@@ -91,7 +83,7 @@ async fn an_application_is_configured() {
     };
     get("/v2", false, "/v2/users/me").refused(401, "unauthenticated").await;
     get("", false, "/users/me").refused(401, "unauthenticated").await;
-    get("/a/b/", false, "/a/b/users/me").refused(401, "unauthenticated").await;
+    get("/a/b", false, "/a/b/users/me").refused(401, "unauthenticated").await;
     get("/v2", false, "/api/v1/users/me").refused(404, "not_found").await;
     get("/v2", false, "/docs/").refused(404, "not_found").await;
     get("/v2", false, "/openapi.json").refused(404, "not_found").await;
@@ -99,4 +91,27 @@ async fn an_application_is_configured() {
     assert!(document["paths"]["/v2/users/me"].is_object());
     let config = AppConfig { prefix: "/{tenant}".into(), ..AppConfig::default() };
     assert!(app_with(&api.tenancy, &config).is_err());
+}
+
+/// An application that puts its router together itself has the same parts.
+#[tokio::test]
+async fn the_parts_are_there_for_a_router_of_ones_own() {
+    async fn who(Peer(client): Peer) -> Result<String, Problem> {
+        client.user_agent.ok_or_else(|| Problem::of_status(StatusCode::PAYMENT_REQUIRED))
+    }
+    let api = Api::new();
+    let router: Router<&'static str> = Router::new()
+        .route("/who", axum::routing::get(who))
+        .nest("/v2", routes(&api.tenancy))
+        .merge(health(&api.tenancy))
+        .merge(docs(&api.tenancy, "/v2"))
+        .layer(RequestLayer::new(&api.tenancy));
+    let router = router.with_state("a state of its own");
+    let get = |path: &str| Call::new(router.clone(), Method::GET, path);
+    assert_eq!(get("/who").header("user-agent", "curl").send().await.text(), "curl");
+    get("/who").refused(402, "request_refused").await;
+    get("/health/ready").answered(200).await;
+    assert!(get("/openapi.json").answered(200).await["paths"]["/v2/users/me"].is_object());
+    assert_eq!(get("/docs/").send().await.status.as_u16(), 200);
+    get("/v2/users/me").refused(401, "unauthenticated").await;
 }

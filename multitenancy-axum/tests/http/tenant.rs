@@ -2,9 +2,8 @@ use axum::{Router, http::Method, routing::get};
 use multitenancy_axum::{CurrentTenant, RequestLayer, Tenancy};
 use multitenancy_core::tenant::{Resolution, TenantStatus};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Answer, Api, Call, PASSWORD, World};
+use crate::support::{Answer, Api, Call, PASSWORD, Wire, World};
 
 async fn slug(tenant: CurrentTenant) -> String {
     tenant.tenant().slug.to_string()
@@ -80,6 +79,11 @@ async fn e2_duplicates_are_refused() {
     ask().header("x-tenant", "acme").header("X-Tenant", "acme").refused(400, "tenant_malformed").await;
     let host = || ask().header("host", "acme.example.com");
     assert_eq!(host().send().await.text(), "acme");
+    let query = |query: &str| Call::new(router(&world.api.tenancy), Method::GET, format!("/?{query}"));
+    for twice in ["tenant=acme&tenant=acme", "tenant=acme&tenant=globex", "tenant_id=acme&%74enant_id=acme"] {
+        query(twice).tenant("acme").refused(400, "tenant_malformed").await;
+        query(twice).refused(400, "tenant_malformed").await;
+    }
     host().header("host", "acme.example.com").refused(400, "malformed_request").await;
     host().header("host", "globex.example.com").refused(400, "malformed_request").await;
     ask().header("host", b"acme\xff.example.com").refused(400, "malformed_request").await;
@@ -89,17 +93,8 @@ async fn e2_duplicates_are_refused() {
 #[tokio::test]
 async fn e2_duplicates_are_refused_on_the_wire() {
     let world = with_hosts().await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = router(&world.api.tenancy);
-    let server = tokio::spawn(async move { axum::serve(listener, app).await });
-    let exchange = async |head: &str| {
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    };
+    let wire = Wire::serve(router(&world.api.tenancy)).await;
+    let exchange = async |head: &str| wire.exchange(head, "").await;
     let line = "GET / HTTP/1.1\r\n";
     let one = exchange(&format!("{line}Host: localhost\r\nX-Tenant-Id: acme\r\n")).await;
     assert!(one.starts_with("HTTP/1.1 200 ") && one.ends_with("acme"), "{one}");
@@ -116,7 +111,6 @@ async fn e2_duplicates_are_refused_on_the_wire() {
     assert!(exchange(absolute).await.contains("malformed_request"));
     let absolute = "GET http://acme.example.com/ HTTP/1.1\r\nHost: acme.example.com\r\n";
     assert!(exchange(absolute).await.ends_with("acme"));
-    server.abort();
 }
 
 /// S3, E1: a host names a tenant exactly, or nobody.
@@ -189,10 +183,69 @@ async fn s1_the_token_decides() {
         answer.refused(403, "tenant_mismatch");
         assert_eq!(answer, &answers[0]);
     }
-    // A query or a body is not asked which tenant it would like.
-    let path = format!("/api/v1/users/me?tenant_id={id}&tenant=globex");
-    let answer = world.api.call(Method::GET, path).token(&world.carol_in_acme.access).answered(200).await;
-    assert_eq!(answer["id"], world.carol_in_acme.user["id"]);
+}
+
+/// S1: a query parameter chooses no tenant, and what it names must agree.
+#[tokio::test]
+async fn s1_a_query_agrees_or_is_refused() {
+    let world = with_hosts().await;
+    let ask = |query: &str| Call::new(router(&world.api.tenancy), Method::GET, format!("/?{query}"));
+    let id = world.acme_id();
+    for query in [
+        "tenant=acme",
+        "tenant_id=acme&tenant=acme",
+        "%74enant=%61cme",
+        "x=1&tenant=acme",
+        "Tenant_Slug=acme",
+    ] {
+        assert_eq!(ask(query).tenant("acme").send().await.text(), "acme", "{query}");
+        assert_eq!(ask(query).tenant(id).send().await.text(), "acme", "{query}");
+        assert_eq!(ask(query).header("host", "acme.example.com").send().await.text(), "acme", "{query}");
+    }
+    for query in [
+        "tenant=globex",
+        "Tenant=globex",
+        "tenant_slug=globex",
+        "tenant_id=nowhere",
+        "%74enant=%67lobex",
+        "tenant=acme&tenant_id=globex",
+    ] {
+        ask(query).tenant("acme").refused(403, "tenant_mismatch").await;
+        ask(query).refused(403, "tenant_mismatch").await;
+    }
+    ask("tenant=acme").refused(403, "tenant_mismatch").await;
+    for query in [
+        "tenant",
+        "tenant=",
+        "TENANT=",
+        "tenant_slug=",
+        "tenant=*",
+        "tenant_id=Acme",
+        "tenant=acme%00",
+        "tenant=%ff",
+        "tenant=a+b",
+    ] {
+        ask(query).tenant("acme").refused(400, "tenant_malformed").await;
+        ask(query).refused(400, "tenant_malformed").await;
+    }
+    let person = json!({ "email": "eve@example.com", "password": PASSWORD });
+    world.api.post("/auth/register?tenant=acme").json(person).refused(403, "tenant_mismatch").await;
+}
+
+/// What is not listed is the application's.
+#[tokio::test]
+async fn a_query_parameter_can_be_the_applications() {
+    let resolution = |names: &[&str]| Resolution {
+        query_parameters: names.iter().map(ToString::to_string).collect(),
+        ..Resolution::default()
+    };
+    for (names, status) in [(&[][..], 200), (&["org"], 200), (&["tenant"], 403)] {
+        let api = Api::with(|builder| builder.resolution(resolution(names)));
+        let owner = api.join(None, "ada@example.com").await;
+        api.organization(&owner, "Acme").await;
+        let filter = Call::new(router(&api.tenancy), Method::GET, "/?tenant=globex").tenant("acme");
+        assert_eq!(filter.send().await.status.as_u16(), status, "{names:?}");
+    }
 }
 
 #[tokio::test]

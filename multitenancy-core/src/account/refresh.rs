@@ -9,7 +9,6 @@ use crate::{
     secret::{Purpose, SecretToken},
     store::UnitOfWorkExt,
     tenancy::{Caller, Realm, RequestFacts, Tenancy, require_membership},
-    tenant::TenantKey,
 };
 
 impl Tenancy {
@@ -30,10 +29,7 @@ impl Tenancy {
                 Some(tenant)
             }
         };
-        let agrees = |key: &TenantKey| tenant.as_ref().is_some_and(|tenant| key.names(tenant));
-        if !facts.tenant_keys.iter().all(agrees) {
-            return Err(crate::tenant::mismatch());
-        }
+        facts.require_agreement(tenant.as_deref())?;
         let realm = Realm::new(tenant, Origin::anonymous(facts.request_id.clone()));
 
         let environment = self.environment();

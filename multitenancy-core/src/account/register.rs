@@ -1,7 +1,7 @@
 use secrecy::SecretString;
 
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, both},
     id::UserId,
     store::UnitOfWorkExt,
     tenancy::{Realm, Tenancy},
@@ -11,8 +11,8 @@ use crate::{
 /// Somebody who wants an account.
 #[derive(Debug, Clone)]
 pub struct Registration {
-    /// The address to sign in with.
-    pub email: Email,
+    /// The address to sign in with; parsed with the rest, so that every refused value is named.
+    pub email: String,
     /// The password to sign in with.
     pub password: SecretString,
     /// The whole name.
@@ -23,8 +23,8 @@ impl Tenancy {
     /// Registers a user on the platform or in a tenant, as the realm says, with the role `member`; publishes
     /// `user.created`.
     ///
-    /// 403 `registration_closed` where [tenants take in nobody](crate::TenancyBuilder::tenant_registration), 422 when a
-    /// value is refused, 409 `email_taken`, 503 when too many passwords wait to be hashed.
+    /// 403 `registration_closed` where [tenants take in nobody](crate::TenancyBuilder::tenant_registration), 422 naming
+    /// every refused value, 409 `email_taken`, 503 when too many passwords wait to be hashed.
     pub async fn register(&self, realm: &Realm, registration: Registration) -> Result<User> {
         if realm.tenant().is_some() && !self.inner.tenant_registration {
             let message = "this organization takes in nobody who registers by themselves";
@@ -33,8 +33,11 @@ impl Tenancy {
         let Registration { email, password, full_name } = registration;
         let environment = self.environment();
         let now = environment.now();
-        let mut user = User::new(UserId::generate(environment), email, vec![Role::MEMBER], now);
-        ProfileUpdate { full_name, ..ProfileUpdate::default() }.apply(&mut user, now)?;
+        let email = email.parse::<Email>();
+        // A password is not judged by an address that is refused: it may be of any length.
+        let address = email.as_ref().map_or_else(|_| Email::from_stored(String::new()), Clone::clone);
+        let mut user = User::new(UserId::generate(environment), address, vec![Role::MEMBER], now);
+        let named = ProfileUpdate { full_name, ..ProfileUpdate::default() }.apply(&mut user, now);
         let names = realm
             .tenant()
             .into_iter()
@@ -43,7 +46,8 @@ impl Tenancy {
             .map(str::to_owned)
             .collect();
         let policy = self.inner.password_policy.clone();
-        self.inner.hasher.judge(policy, password.clone(), user.email.clone(), names).await?;
+        let judged = self.inner.hasher.judge(policy, password.clone(), user.email.clone(), names).await;
+        both(email, both(named, judged))?;
 
         // An address that is taken is refused before the work of hashing, and again by the store.
         let mut unit = realm.read(&**self.store()).await?;

@@ -87,7 +87,7 @@ pub struct TokenConfig {
     /// How long a token is good. Default and most: 900 s.
     pub ttl: Duration,
     /// How many verified tokens are remembered. Default 10,000; 0 verifies each time.
-    pub cache_capacity: u64,
+    pub cache_capacity: usize,
 }
 
 impl TokenConfig {
@@ -168,17 +168,19 @@ impl AccessTokens {
 
     /// What a token says, if it is one of ours and good now. Every fault is the same 401 `invalid_token`.
     pub fn verify(&self, token: &str) -> Result<Arc<Claims>> {
-        let now = self.environment.now();
+        self.verify_at(token, self.environment.now())
+    }
+
+    pub(crate) fn verify_at(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>> {
         if token.len() > Self::MAX_LEN {
             return Err(invalid_token("longer than any of ours"));
         }
-        let cache_key = ClaimsCache::key(token);
-        if let Some(claims) = self.cache.find(&cache_key, now) {
+        if let Some(claims) = self.cache.find(token, now) {
             return Ok(claims);
         }
         let (claims, until) = self.verify_afresh(token, now).map_err(invalid_token)?;
         let claims = Arc::new(claims);
-        self.cache.insert(cache_key, claims.clone(), until);
+        self.cache.insert(token, claims.clone(), until);
         Ok(claims)
     }
 

@@ -1,4 +1,7 @@
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use secrecy::{ExposeSecret, SecretString};
@@ -36,6 +39,11 @@ impl SigningKey {
                 text.len(),
                 Self::MIN_SECRET_BYTES
             )));
+        }
+        if is_monotonous(text.as_bytes()) {
+            return Err(Error::config(
+                "the signing secret repeats itself; give random bytes, for example from `openssl rand -base64 48`",
+            ));
         }
         if is_sample(text) {
             return Err(Error::config(
@@ -97,6 +105,14 @@ fn is_sample(secret: &str) -> bool {
     MARKS.iter().any(|mark| lower.contains(mark)) || zxcvbn(&judged, &[]).guesses_log10() < MIN_GUESSES_LOG10
 }
 
+/// Whether `secret` has fewer than eight different bytes, or says the same again: a third of its runs of four bytes
+/// stand in it more than once. 32 random hex digits have fourteen different ones, and hardly a run twice.
+fn is_monotonous(secret: &[u8]) -> bool {
+    let bytes: HashSet<u8> = secret.iter().copied().collect();
+    let runs: HashSet<&[u8]> = secret.windows(4).collect();
+    bytes.len() < 8 || 3 * runs.len() < 2 * secret.windows(4).len()
+}
+
 /// The keys of one issuer: one that signs, and retired ones whose tokens are still accepted until a stated
 /// instant. A `kid` is looked up here, in memory, and nowhere else (S53, S54).
 #[derive(Clone, Debug)]
@@ -151,6 +167,8 @@ impl VerifyingKey<'_> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
     use super::*;
 
     /// S51: no short, sample or repeated secret makes a key.
@@ -171,8 +189,24 @@ mod tests {
         }
         assert!(key(&"a".repeat(64)).is_err());
         assert!(key(&"abc123".repeat(10)).is_err());
+        assert!(key(&"0123456789".repeat(4)).is_err());
+        assert!(key(&"kX2v9QeT7mZr4LbN".repeat(2)).is_err(), "half of it again");
+        assert!(key(&format!("{}!", "kX2v9QeT7mZr4LbN".repeat(2))).is_err());
+        assert!(key("kXvkkvXvkXXkvvkXkvXkvXXvkkvXkXvk").is_err(), "three characters");
         let good = key("kX2v9QeT7mZr4LbN8wYc1HsJ5dFg3PaU").unwrap();
         assert_eq!(good.kid().len(), 16);
         assert!(!format!("{good:?}").contains("kX2v"));
+    }
+
+    /// S51: what chance makes is never taken for monotonous, in hex and in base64.
+    #[test]
+    fn s51_random_secrets_are_accepted() {
+        for number in 0_u32..2_000 {
+            let digest = Sha256::digest(number.to_le_bytes());
+            let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            for secret in [&hex[..32], &hex, &STANDARD.encode(digest)] {
+                assert!(!is_monotonous(secret.as_bytes()), "{secret}");
+            }
+        }
     }
 }

@@ -19,8 +19,9 @@ use crate::{
 ///
 /// # Behavior
 /// 1. [`publish`](Self::publish) returns `Ok` once every subscriber whose pattern matches has dealt with the event
-///    (or, for a broker, once the broker has taken it); otherwise the event is published again later, to all of
-///    them. So subscribers may see an event more than once, and dedupe by its id.
+///    (or, for a broker, once the broker has taken it); otherwise the event is published again later, and whoever
+///    has dealt with it may see it again. So subscribers dedupe by its id. Until all have dealt with it, or it is
+///    parked, later events of its aggregate wait.
 /// 2. One subscriber's failure or panic does not keep the event from another.
 /// 3. An event without a subscriber is dealt with.
 #[async_trait]
@@ -47,7 +48,8 @@ enum DeliveryContext {
 
 impl Delivery {
     pub(crate) fn control(event: Envelope) -> Self {
-        Self { event, context: DeliveryContext::Control(ControlContext::system("event handling")) }
+        let context = DeliveryContext::Control(ControlContext::delivered(&event));
+        Self { event, context }
     }
 
     pub(crate) fn tenant(event: Envelope, context: TenantContext) -> Self {
@@ -103,7 +105,7 @@ where
 /// Who deals with which events.
 #[derive(Clone)]
 pub struct Subscription {
-    name: String,
+    name: Arc<str>,
     pattern: Pattern,
     handler: Arc<dyn EventHandler>,
 }
@@ -111,13 +113,21 @@ pub struct Subscription {
 impl Subscription {
     /// `handler` deals with the events that `pattern` matches (`user.created`, `user.*`, `*`). `name` tells it apart
     /// in logs and as a [consumer](crate::event::ConsumedEvents), so it stays the same for good.
-    pub fn new(name: impl Into<String>, pattern: &str, handler: impl EventHandler + 'static) -> Result<Self> {
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        pattern: &str,
+        handler: impl EventHandler + 'static,
+    ) -> Result<Self> {
         Ok(Self { name: name.into(), pattern: pattern.parse()?, handler: Arc::new(handler) })
     }
 
     /// The subscriber's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
     }
 
     /// Which events it wants.

@@ -1,5 +1,6 @@
 //! The reference store: every port, in memory. For tests, and to read what the clauses of a port mean.
 
+mod fleet;
 mod outbox;
 mod plane;
 mod registry;
@@ -28,7 +29,7 @@ use crate::{
     environment::Environment,
     error::{Error, ErrorKind, Result},
     id::{Plane, TenantId},
-    store::{ControlTransaction, Signals, Store, TenantTransaction},
+    store::{ControlTransaction, Fleet, Signals, Store, TenantTransaction},
     tenant::{ControlContext, Isolation, Tenant, TenantContext},
 };
 
@@ -132,6 +133,10 @@ impl Store for MemoryStore {
 
     async fn migrate(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn fleet(&self) -> &dyn Fleet {
+        self
     }
 
     async fn provision(&self, tenant: &Tenant) -> Result<()> {

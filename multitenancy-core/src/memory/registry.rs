@@ -21,6 +21,13 @@ pub(super) struct Registry {
     memberships: BTreeMap<(UserId, TenantId), Membership>,
 }
 
+impl Registry {
+    /// In the order of their ids.
+    pub fn tenants(&self) -> impl Iterator<Item = &Tenant> {
+        self.tenants.values()
+    }
+}
+
 #[async_trait]
 impl TenantRepository for MemoryUnit<Control> {
     async fn insert(&mut self, tenant: &Tenant) -> Result<()> {

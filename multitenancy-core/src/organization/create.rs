@@ -2,7 +2,7 @@ use tracing::Instrument;
 
 use super::provision;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, both},
     id::{SessionId, TenantId, UserId},
     store::Store,
     tenancy::{Caller, Tenancy, live_user},
@@ -45,19 +45,10 @@ impl Tenancy {
 
     fn new_tenant(&self, owner_id: UserId, new: NewOrganization) -> Result<Tenant> {
         let slug = match new.slug {
-            Some(slug) => slug.require_unreserved().map(|()| slug)?,
-            None => Slug::derive(&new.name)?,
+            Some(slug) => slug.require_unreserved().map(|()| slug),
+            None => Slug::derive(&new.name),
         };
-        let known = self.store().isolations();
-        let isolation = match new.isolation {
-            Some(isolation) if known.contains(&isolation) => isolation,
-            Some(_) => {
-                let names: Vec<_> = known.iter().map(|isolation| isolation.as_str()).collect();
-                let message = format!("must be one of: {}", names.join(", "));
-                return Err(Error::invalid_field("isolation", "isolation_unsupported", message));
-            }
-            None => *known.first().ok_or_else(|| Error::config("the store has no isolation"))?,
-        };
+        let (slug, isolation) = both(slug, self.isolation(new.isolation))?;
         let environment = self.environment();
         let now = environment.now();
         Ok(Tenant {
@@ -73,6 +64,19 @@ impl Tenancy {
             created_at: now,
             updated_at: now,
         })
+    }
+
+    fn isolation(&self, wanted: Option<Isolation>) -> Result<Isolation> {
+        let known = self.store().isolations();
+        match wanted {
+            Some(isolation) if known.contains(&isolation) => Ok(isolation),
+            Some(_) => {
+                let names: Vec<_> = known.iter().map(|isolation| isolation.as_str()).collect();
+                let message = format!("must be one of: {}", names.join(", "));
+                Err(Error::invalid_field("isolation", "isolation_unsupported", message))
+            }
+            None => known.first().copied().ok_or_else(|| Error::config("the store has no isolation")),
+        }
     }
 }
 

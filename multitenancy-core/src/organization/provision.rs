@@ -77,7 +77,7 @@ async fn add_owner(store: &dyn Store, tenant: &Tenant) -> Result<()> {
         Error::new(ErrorKind::NotFound, "owner_not_found", "the owner of the organization is gone")
     })?;
 
-    let context = TenantContext::system(Arc::new(tenant.clone()), REASON);
+    let context = TenantContext::internal(Arc::new(tenant.clone()), REASON);
     let mut unit = store.begin(&context).await?;
     if unit.users().find_by_platform_user(owner.id).await?.is_some() {
         return Ok(());

@@ -67,7 +67,7 @@ impl Relay {
         let mut unit = self.store.read_control(&ControlContext::system(REASON)).await?;
         let tenant = unit.tenants().find(&TenantKey::Id(id)).await?;
         let active = tenant.filter(|tenant| tenant.status == TenantStatus::Active);
-        Ok(active.map(|tenant| Realm::Tenant(TenantContext::system(Arc::new(tenant), REASON))))
+        Ok(active.map(|tenant| Realm::Tenant(TenantContext::internal(Arc::new(tenant), REASON))))
     }
 
     async fn claim(&self, realm: &Realm, lease: LeaseId) -> Result<Claim> {

@@ -1,14 +1,16 @@
 use std::{
     collections::{BTreeMap, HashSet},
+    panic::AssertUnwindSafe,
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
 
 use super::{Drained, Relay};
 use crate::{
-    environment::Timestamp,
-    error::Result,
+    environment::{Timestamp, monotonic},
+    error::{Error, Result},
     id::{Plane, TenantId},
     page::PageRequest,
     tenant::{ControlContext, TenantStatus},
@@ -32,7 +34,7 @@ impl Relay {
     pub async fn run(&self) {
         let mut running: JoinSet<(Plane, Option<Timestamp>)> = JoinSet::new();
         let mut schedule = Schedule::default();
-        let mut next_sweep = Instant::now();
+        let mut next_sweep = monotonic();
         loop {
             let full = running.len() >= self.config.planes;
             tokio::select! {
@@ -58,11 +60,11 @@ impl Relay {
                     Err(panic) => {
                         tracing::error!(%panic, "the relay panicked");
                         schedule.busy.clear();
-                        next_sweep = Instant::now() + FAULT_DELAY;
+                        next_sweep = monotonic() + FAULT_DELAY;
                     }
                 },
                 () = tokio::time::sleep_until(next_sweep) => {
-                    next_sweep = Instant::now() + self.sweep_reporting().await;
+                    next_sweep = monotonic() + self.sweep_reporting().await;
                 }
                 () = self.until_due(&schedule) => {
                     let now = self.store.environment().now();
@@ -114,7 +116,9 @@ impl Relay {
     }
 
     async fn sweep_reporting(&self) -> Duration {
-        match self.sweep().await {
+        // The store is somebody else's code: its panic must not end the relay.
+        let swept = AssertUnwindSafe(self.sweep()).catch_unwind().await;
+        match swept.unwrap_or_else(|_panic| Err(Error::internal("the sweep panicked"))) {
             Ok(()) => self.config.sweep,
             Err(error) => {
                 tracing::error!(error = ?error, "the outboxes could not be looked through");

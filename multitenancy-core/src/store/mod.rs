@@ -5,9 +5,10 @@
 //!    [`ConsumedEvents`] for both planes, [`TenantRepository`] and [`MembershipRepository`] for the control plane.
 //!    No method takes a tenant id to choose rows by: the transaction knows its plane.
 //! 2. Implement [`UnitOfWork`] on it, and [`ControlTransaction`] or [`TenantTransaction`].
-//! 3. Implement [`Store`], and tell its [`Signals`] what a commit has changed.
+//! 3. Implement [`Store`] and [`Fleet`], and tell the [`Signals`] what a commit has changed.
 //! 4. Run the suite of `multitenancy-testkit` against it. Every numbered clause in these traits is a case there.
 
+pub mod fleet;
 mod signals;
 
 use std::future::Future;
@@ -15,7 +16,7 @@ use std::future::Future;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-pub use self::signals::Signals;
+pub use self::{fleet::Fleet, signals::Signals};
 use crate::{
     actor::Origin,
     auth::SessionRepository,
@@ -53,11 +54,18 @@ pub trait Store: Send + Sync + 'static {
     /// Opens a read-only unit inside the context's tenant.
     async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>>;
 
-    /// Brings the control plane and every tenant to the newest schema.
+    /// Brings the control plane and every tenant to the newest schema:
+    /// [`Fleet::migrate_all`] with its defaults, to the end.
     ///
     /// 1. Doing it again changes nothing.
-    /// 2. One tenant's failure does not keep the others from it, and is reported at the end.
+    /// 2. One tenant's failure does not keep the others from it, and is reported at the end:
+    ///    [`Unavailable`](crate::ErrorKind::Unavailable) `tenants_not_migrated`.
+    /// 3. Until it is migrated, a tenant is refused: [`Unavailable`](crate::ErrorKind::Unavailable)
+    ///    `tenant_upgrading`.
     async fn migrate(&self) -> Result<()>;
+
+    /// The migrations of the tenants' storage, one by one: to other versions, with progress, and where each is.
+    fn fleet(&self) -> &dyn Fleet;
 
     /// Makes the tenant's storage, with the newest schema.
     ///
@@ -117,7 +125,8 @@ pub trait UnitOfWork: Send {
     ///
     /// 1. After `Ok` it survives a crash of this process.
     /// 2. After an error it is unknown whether it happened, unless the error is a
-    ///    [`Conflict`](crate::ErrorKind::Conflict) or retryable: then it did not.
+    ///    [`Conflict`](crate::ErrorKind::Conflict) or retryable: then it did not. When the answer was lost the error is
+    ///    [`Unknown`](crate::ErrorKind::Unknown) `commit_unknown`, which is not retryable (S32).
     async fn commit(self: Box<Self>) -> Result<()>;
 }
 

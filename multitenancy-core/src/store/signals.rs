@@ -18,7 +18,7 @@ pub struct Signals {
     tenant_listeners: RwLock<Vec<Listener>>,
 }
 
-type Listener = Box<dyn Fn(TenantId) + Send + Sync>;
+type Listener = Box<dyn Fn(Option<TenantId>) + Send + Sync>;
 
 #[derive(Default)]
 struct Outboxes {
@@ -57,15 +57,25 @@ impl Signals {
     /// Tells that a tenant's row has changed. Its outbox is looked at too: events of a tenant that was not active
     /// have been waiting.
     pub fn tenant_changed(&self, id: TenantId) {
-        for listener in self.tenant_listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener(id);
-        }
+        self.tell(Some(id));
         self.outbox_grew(Plane::Tenant(id));
     }
 
-    /// Calls `listener` at every change of a tenant's row, before the commit returns to its caller.
-    pub fn on_tenant_changed(&self, listener: impl Fn(TenantId) + Send + Sync + 'static) {
+    /// Tells that any tenant's row may have changed, as when other processes could not be heard for a while.
+    pub fn tenants_changed(&self) {
+        self.tell(None);
+    }
+
+    /// Calls `listener` at every change of a tenant's row, before the commit returns to its caller; with `None` when it
+    /// may be any tenant's.
+    pub fn on_tenant_changed(&self, listener: impl Fn(Option<TenantId>) + Send + Sync + 'static) {
         self.tenant_listeners.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
+    }
+
+    fn tell(&self, changed: Option<TenantId>) {
+        for listener in self.tenant_listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener(changed);
+        }
     }
 }
 

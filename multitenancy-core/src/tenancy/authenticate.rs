@@ -4,6 +4,7 @@ use super::{Caller, Realm, Tenancy};
 use crate::{
     actor::{Actor, Origin, RequestId},
     auth::Claims,
+    environment::Timestamp,
     error::Result,
     id::Plane,
     tenant::{Tenant, TenantContext, TenantKey},
@@ -12,10 +13,24 @@ use crate::{
 /// What a request says of itself, before any of it is believed.
 #[derive(Debug, Clone, Default)]
 pub struct RequestFacts {
-    /// Everything in it that names a tenant: header, host, path. All must agree.
+    /// What in it chooses a tenant: headers, host. All must agree.
     pub tenant_keys: Vec<TenantKey>,
+    /// What in it names a tenant without choosing one: query parameters. All must agree with what chooses.
+    pub asserted_keys: Vec<TenantKey>,
     /// Its identifier.
     pub request_id: Option<RequestId>,
+}
+
+impl RequestFacts {
+    /// Refuses a request that names another tenant than this, or one where it belongs to none: 403 `tenant_mismatch`.
+    /// Whether that other one exists is not looked up.
+    pub(crate) fn require_agreement(&self, tenant: Option<&Tenant>) -> Result<()> {
+        let agrees = |key: &TenantKey| tenant.is_some_and(|tenant| key.names(tenant));
+        if self.tenant_keys.iter().chain(&self.asserted_keys).all(agrees) {
+            return Ok(());
+        }
+        Err(crate::tenant::mismatch())
+    }
 }
 
 impl Tenancy {
@@ -26,8 +41,9 @@ impl Tenancy {
     /// when the token is not good, its session has ended or its user is not active; 403 `tenant_inactive` when the
     /// tenant is not.
     pub async fn authenticate(&self, access_token: &str, facts: &RequestFacts) -> Result<Caller> {
-        let (claims, realm) = self.token_realm(access_token, facts).await?;
-        let roles = self.inner.principals.roles(&claims, &realm, &*self.inner.store).await?;
+        let now = self.environment().now();
+        let (claims, realm) = self.token_realm_at(access_token, facts, now).await?;
+        let roles = self.inner.principals.roles(&claims, &realm, &*self.inner.store, now).await?;
         Ok(Caller { realm, user_id: claims.sub, session_id: claims.sid, roles })
     }
 
@@ -37,19 +53,25 @@ impl Tenancy {
         access_token: &str,
         facts: &RequestFacts,
     ) -> Result<(Arc<Claims>, Realm)> {
-        let claims = self.inner.tokens.verify(access_token)?;
+        self.token_realm_at(access_token, facts, self.environment().now()).await
+    }
+
+    async fn token_realm_at(
+        &self,
+        access_token: &str,
+        facts: &RequestFacts,
+        now: Timestamp,
+    ) -> Result<(Arc<Claims>, Realm)> {
+        let claims = self.inner.tokens.verify_at(access_token, now)?;
         let (tenant, actor) = match claims.plane() {
             Plane::Control => (None, Actor::PlatformUser { id: claims.sub }),
             Plane::Tenant(id) => {
-                let tenant = self.inner.directory.find(&id.into()).await?;
+                let tenant = self.inner.directory.find(&id.into(), now).await?;
                 let tenant = tenant.ok_or_else(crate::tenant::not_found)?;
                 (Some(tenant), Actor::TenantUser { id: claims.sub })
             }
         };
-        let agrees = |key: &TenantKey| tenant.as_ref().is_some_and(|tenant| key.names(tenant));
-        if !facts.tenant_keys.iter().all(agrees) {
-            return Err(crate::tenant::mismatch());
-        }
+        facts.require_agreement(tenant.as_deref())?;
         if let Some(tenant) = &tenant {
             tenant.require_active()?;
         }
@@ -57,31 +79,32 @@ impl Tenancy {
         Ok((claims, realm))
     }
 
-    /// Where a request without a credential belongs: the tenant it names, or else the platform. There is no default
+    /// Where a request without a credential belongs: the tenant it chooses, or else the platform. There is no default
     /// tenant (S3).
     ///
-    /// 404 `tenant_not_found`, 403 `tenant_mismatch` when its parts disagree, 403 `tenant_inactive`.
+    /// 404 `tenant_not_found`, 403 `tenant_mismatch` when its parts disagree or it names a tenant without choosing
+    /// one, 403 `tenant_inactive`.
     pub async fn realm(&self, facts: &RequestFacts) -> Result<Realm> {
-        let tenant = self.named_tenant(&facts.tenant_keys).await?;
+        let tenant = self.chosen_tenant(facts).await?;
         Ok(Realm::new(tenant, Origin::anonymous(facts.request_id.clone())))
     }
 
-    /// The tenant a request without a credential names. As [`realm`](Self::realm), and 400 `tenant_required` when it
-    /// names none.
+    /// The tenant a request without a credential chooses. As [`realm`](Self::realm), and 400 `tenant_required` when it
+    /// chooses none.
     pub async fn tenant_context(&self, facts: &RequestFacts) -> Result<TenantContext> {
-        let tenant = self.named_tenant(&facts.tenant_keys).await?.ok_or_else(crate::tenant::required)?;
+        let tenant = self.chosen_tenant(facts).await?.ok_or_else(crate::tenant::required)?;
         Ok(TenantContext::resolved(tenant, Origin::anonymous(facts.request_id.clone())))
     }
 
-    async fn named_tenant(&self, keys: &[TenantKey]) -> Result<Option<Arc<Tenant>>> {
-        let Some((first, others)) = keys.split_first() else {
-            return Ok(None);
+    async fn chosen_tenant(&self, facts: &RequestFacts) -> Result<Option<Arc<Tenant>>> {
+        let tenant = match facts.tenant_keys.first() {
+            Some(key) => Some(self.find_tenant(key).await?.ok_or_else(crate::tenant::not_found)?),
+            None => None,
         };
-        let tenant = self.inner.directory.find(first).await?.ok_or_else(crate::tenant::not_found)?;
-        if !others.iter().all(|key| key.names(&tenant)) {
-            return Err(crate::tenant::mismatch());
+        facts.require_agreement(tenant.as_deref())?;
+        if let Some(tenant) = &tenant {
+            tenant.require_active()?;
         }
-        tenant.require_active()?;
-        Ok(Some(tenant))
+        Ok(tenant)
     }
 }

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{env::VarError, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -39,8 +39,11 @@ pub struct TenancyBuilder {
 /// The variable [`TenancyBuilder::build`] reads when no key was given.
 const SECRET_VARIABLE: &str = "JWT_SECRET";
 
+/// The longest a setting of days may be; beyond lie mistakes, and the ends of the calendar.
+const YEAR: Duration = Duration::from_secs(31_536_000);
+
 /// How many sessions' principals, and how many tenants, are kept in memory.
-const CACHED: u64 = 10_000;
+const CACHED: usize = 10_000;
 
 /// How many organizations are made at once; others wait. Each takes turns on the registry with everybody else.
 const CREATIONS: usize = 8;
@@ -94,7 +97,7 @@ impl TenancyBuilder {
         self
     }
 
-    /// How long a session goes on, used or not. Default 604,800 s (7 days).
+    /// How long a session goes on, used or not: 1 s to 365 days. Default 604,800 s (7 days).
     #[must_use]
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
@@ -109,7 +112,8 @@ impl TenancyBuilder {
         self
     }
 
-    /// How long a tenant is remembered that does not change. Default 3,600 s.
+    /// How long a tenant is remembered that does not change: at most 365 days; 0 asks the store each time. Default
+    /// 3,600 s.
     #[must_use]
     pub fn tenant_cache_ttl(mut self, ttl: Duration) -> Self {
         self.tenant_cache_ttl = ttl;
@@ -169,11 +173,21 @@ impl TenancyBuilder {
     /// The composed application. Call it inside a Tokio runtime, unless
     /// [without background work](Self::without_background_work).
     ///
-    /// Without [`keys`](Self::keys) the signing secret is taken from `JWT_SECRET`, or else from the store, if it is an
-    /// embedded one that keeps a random secret beside its data. A short or sample secret, and none at all, are
-    /// errors that say what to do (S51).
+    /// Without [`keys`](Self::keys) the signing secret is taken from `JWT_SECRET`, when that is not empty, or else from
+    /// the store, if it is an embedded one that keeps a random secret beside its data. A short or sample secret, none
+    /// at all, and a value out of its bounds are errors that say what to do (S51).
     pub fn build(self) -> Result<Tenancy> {
         self.resolution.check()?;
+        if !(Duration::from_secs(1)..=YEAR).contains(&self.session_lifetime) {
+            let seconds = self.session_lifetime.as_secs();
+            return Err(Error::config(format!("a session must last 1 s to 365 days, not {seconds} s")));
+        }
+        if self.tenant_cache_ttl > YEAR {
+            let seconds = self.tenant_cache_ttl.as_secs();
+            return Err(Error::config(format!(
+                "a tenant may be remembered for at most 365 days, not {seconds} s"
+            )));
+        }
         let environment = self.store.environment().clone();
         let keys = match self.keys {
             Some(keys) => keys,
@@ -210,8 +224,9 @@ impl TenancyBuilder {
 
 fn default_keys(store: &dyn Store) -> Result<KeyRing> {
     let secret = match std::env::var(SECRET_VARIABLE) {
-        Ok(text) => Some(SecretString::from(text)),
-        Err(_) => store.local_secret("jwt")?,
+        Ok(text) if !text.is_empty() => Some(SecretString::from(text)),
+        Err(VarError::NotUnicode(_)) => return Err(Error::config(format!("{SECRET_VARIABLE} is not UTF-8"))),
+        Ok(_) | Err(VarError::NotPresent) => store.local_secret("jwt")?,
     };
     let secret = secret.ok_or_else(|| {
         Error::config(format!(

@@ -91,6 +91,11 @@ impl Tenancy {
         &self.inner.resolution
     }
 
+    /// Which new passwords are accepted.
+    pub fn password_policy(&self) -> &PasswordPolicy {
+        &self.inner.password_policy
+    }
+
     /// The event bus, to subscribe to.
     pub fn bus(&self) -> &Arc<dyn EventBus> {
         &self.inner.bus
@@ -113,7 +118,7 @@ impl Tenancy {
 
     /// The tenant of any status that `key` names.
     pub async fn find_tenant(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>> {
-        self.inner.directory.find(key).await
+        self.inner.directory.find(key, self.environment().now()).await
     }
 }
 

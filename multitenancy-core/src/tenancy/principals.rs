@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use chrono::TimeDelta;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use super::Realm;
 use crate::{
@@ -37,14 +37,19 @@ struct Principal {
 impl Principals {
     const MAX_AGE: TimeDelta = TimeDelta::seconds(1);
 
-    pub fn new(capacity: u64) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self { known: Cache::new(capacity), ends: AtomicU64::new(0), writing: Mutex::new(()) }
     }
 
     /// The present roles of the user the claims speak of. 401 when the session has ended, when the user is not there or
     /// not active any more, or when the platform user who enters as this one may not any more.
-    pub async fn roles(&self, claims: &Claims, realm: &Realm, store: &dyn Store) -> Result<Arc<[Role]>> {
-        let now = store.environment().now();
+    pub async fn roles(
+        &self,
+        claims: &Claims,
+        realm: &Realm,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Arc<[Role]>> {
         let key = (realm.plane(), claims.sid);
         if let Some(known) = self.known.get(&key)
             && (TimeDelta::zero()..Self::MAX_AGE).contains(&(now - known.read_at))
@@ -71,7 +76,7 @@ impl Principals {
     pub fn forget(&self, plane: Plane, session: SessionId) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.ends.fetch_add(1, Ordering::AcqRel);
-        self.known.invalidate(&(plane, session));
+        self.known.remove(&(plane, session));
     }
 }
 

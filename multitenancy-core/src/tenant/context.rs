@@ -26,17 +26,18 @@ impl TenantContext {
 
     pub(crate) fn delivered(tenant: Arc<Tenant>, event: &Envelope) -> Result<Self> {
         tenant.require_active()?;
-        let origin = Origin {
-            actor: Actor::System { reason: format!("handling {}", event.event_type) },
-            request_id: event.correlation_id.as_deref().and_then(RequestId::parse),
-        };
-        Ok(Self { tenant, origin })
+        Ok(Self { tenant, origin: handling(event) })
     }
 
-    /// Work of the system itself inside a tenant of any status, for `reason`. Logged, because nobody's rights stand
-    /// behind it.
+    /// Work of the system itself inside a tenant of any status, for `reason`. Logged at the level INFO, because
+    /// nobody's rights stand behind it.
     pub fn system(tenant: Arc<Tenant>, reason: &'static str) -> Self {
-        tracing::debug!(tenant = %tenant.id, reason, "system context");
+        tracing::info!(tenant = %tenant.id, reason, "work of the system itself");
+        Self::internal(tenant, reason)
+    }
+
+    /// The framework's own work, of which there is much.
+    pub(crate) fn internal(tenant: Arc<Tenant>, reason: &'static str) -> Self {
         Self { tenant, origin: Origin::system(reason) }
     }
 
@@ -82,7 +83,11 @@ impl ControlContext {
         Self { origin }
     }
 
-    /// Work of the system itself, for `reason`.
+    pub(crate) fn delivered(event: &Envelope) -> Self {
+        Self { origin: handling(event) }
+    }
+
+    /// Work of the system itself on the control plane, for `reason`, which units of work carry as their actor.
     pub fn system(reason: &'static str) -> Self {
         Self { origin: Origin::system(reason) }
     }
@@ -90,5 +95,13 @@ impl ControlContext {
     /// Who does the work, and in the course of which request.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+}
+
+/// Work in the course of the request that caused the event.
+fn handling(event: &Envelope) -> Origin {
+    Origin {
+        actor: Actor::System { reason: format!("handling {}", event.event_type) },
+        request_id: event.correlation_id.as_deref().and_then(RequestId::parse),
     }
 }

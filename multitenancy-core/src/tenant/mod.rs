@@ -161,6 +161,11 @@ impl Isolation {
 
 macro_rules! named {
     ($($type:ident: $what:literal [$($variant:ident),*])*) => {$(
+        impl $type {
+            /// Every one there is.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+        }
+
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.as_str())
@@ -171,7 +176,7 @@ macro_rules! named {
             type Err = Error;
 
             fn from_str(text: &str) -> Result<Self> {
-                [$(Self::$variant),*].into_iter().find(|known| known.as_str() == text).ok_or_else(|| {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or_else(|| {
                     let known = [$(Self::$variant.as_str()),*].join(", ");
                     Error::config(format!(concat!($what, " {:?} is unknown; known are {}"), text, known))
                 })
@@ -229,7 +234,7 @@ mod tests {
     #[test]
     fn only_the_drawn_moves_are_allowed() {
         use TenantStatus::*;
-        let all = [Provisioning, Active, Suspended, Canceled];
+        let all = TenantStatus::ALL;
         let allowed: Vec<_> = all
             .iter()
             .flat_map(|from| all.iter().map(move |to| (*from, *to)))

@@ -93,38 +93,58 @@ impl fmt::Display for Domain {
 pub struct Resolution {
     /// The domain under which tenants have a host each, as `acme.example.com` under `example.com`. `None`: the
     /// host says nothing.
+    ///
+    /// The base domain itself and the hosts of [reserved](Slug::require_unreserved) slugs, such as `www.example.com`
+    /// and `api.example.com`, are the platform's own: they name no tenant.
     pub base_domain: Option<Domain>,
-    /// The headers that carry a tenant's id or slug, in lower case. Default: `x-tenant-id` and its aliases
-    /// `x-tenant` and `x-tenant-slug`.
+    /// The headers that carry a tenant's id or slug, in lower case; not one that means something else already, such
+    /// as `authorization`. Default: `x-tenant-id` and its aliases `x-tenant` and `x-tenant-slug`.
     pub headers: Vec<String>,
+    /// The query parameters that carry a tenant's id or slug. They choose no tenant, but what they name must agree with
+    /// what does (S1). Compared without case. Default: `tenant`, `tenant_id` and `tenant_slug`. Those that are not
+    /// listed are the application's own, such as a filter.
+    pub query_parameters: Vec<String>,
 }
 
 impl Default for Resolution {
     fn default() -> Self {
         let headers = ["x-tenant-id", "x-tenant", "x-tenant-slug"];
-        Self { base_domain: None, headers: headers.map(str::to_owned).into() }
+        let query_parameters = ["tenant", "tenant_id", "tenant_slug"];
+        Self {
+            base_domain: None,
+            headers: headers.map(str::to_owned).into(),
+            query_parameters: query_parameters.map(str::to_owned).into(),
+        }
     }
 }
 
 impl Resolution {
-    /// Refuses header names that no request can carry: they would never name a tenant, in silence.
+    /// Refuses header names that no request can carry, which would never name a tenant, in silence; and those that
+    /// mean something else.
     pub(crate) fn check(&self) -> Result<()> {
-        let fits = |name: &String| {
+        let fits = |name: &str| {
             !name.is_empty()
                 && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
         };
-        match self.headers.iter().find(|name| !fits(name)) {
-            None => Ok(()),
-            Some(name) => {
-                Err(Error::config(format!("{name:?} is no name for a tenant header: use a-z, 0-9, - and _")))
+        for name in &self.headers {
+            if !fits(name) {
+                return Err(Error::config(format!(
+                    "{name:?} is no name for a tenant header: use a-z, 0-9, - and _"
+                )));
+            }
+            if has_a_meaning(name) {
+                return Err(Error::config(format!(
+                    "{name:?} is no name for a tenant header: it means something else; take one such as x-tenant-id"
+                )));
             }
         }
+        Ok(())
     }
 
-    /// The tenant named by the host a request was sent to; `None` when the host is the base domain itself or an
-    /// address, or when no base domain is configured.
+    /// The tenant named by the host a request was sent to; `None` when the host is the platform's own (the base domain,
+    /// or a reserved slug under it) or an address, or when no base domain is configured.
     ///
-    /// Exactly one label before the base domain is a slug; any other host is a tenant's own domain, matched
+    /// Exactly one other label before the base domain is a slug; any other host is a tenant's own domain, matched
     /// exactly. What is neither is 400 `tenant_malformed`, never ignored (E1).
     pub fn host_key(&self, host: &str) -> Result<Option<TenantKey>> {
         let Some(base) = &self.base_domain else {
@@ -142,11 +162,54 @@ impl Resolution {
             return Ok(Some(TenantKey::Domain(domain)));
         };
         match rest.strip_suffix('.') {
-            Some(label) => Ok(Some(TenantKey::Slug(label.parse().map_err(|_| malformed())?))),
+            Some(label) => {
+                let slug: Slug = label.parse().map_err(|_| malformed())?;
+                Ok(slug.require_unreserved().is_ok().then_some(TenantKey::Slug(slug)))
+            }
             // Such as `evil-example.com`: it only ends alike, so it is somebody's own domain or nobody's.
             None => Ok(Some(TenantKey::Domain(domain))),
         }
     }
+}
+
+/// Whether requests carry a header of this name for another purpose: HTTP itself, the browser or a proxy sets it.
+fn has_a_meaning(name: &str) -> bool {
+    const FAMILIES: [&str; 9] =
+        ["accept", "access-control-", "cf-", "content-", "if-", "proxy-", "sec-", "x-forwarded", "x-real-"];
+    const NAMES: [&str; 31] = [
+        "alt-used",
+        "authorization",
+        "cache-control",
+        "connection",
+        "cookie",
+        "date",
+        "dnt",
+        "early-data",
+        "expect",
+        "forwarded",
+        "from",
+        "host",
+        "idempotency-key",
+        "keep-alive",
+        "max-forwards",
+        "origin",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "set-cookie",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "upgrade-insecure-requests",
+        "user-agent",
+        "via",
+        "x-request-id",
+    ];
+    FAMILIES.iter().any(|family| name.starts_with(family)) || NAMES.contains(&name)
 }
 
 /// Strips a decimal port. `None` for user information and malformed ports.
@@ -232,9 +295,12 @@ mod tests {
             ("bücher.example", "domain xn--bcher-kva.example"),
             ("a.b.example.com", malformed),
             ("www.acme.example.com", malformed),
-            ("www.example.com", "slug www"),
-            ("api.example.com", "slug api"),
-            ("admin.example.com", "slug admin"),
+            ("www.example.com", "-"),
+            ("api.example.com:8080", "-"),
+            ("APP.example.com", "-"),
+            ("admin.example.com", "-"),
+            ("www.evil-example.com", "domain www.evil-example.com"),
+            ("api-acme.example.com", "slug api-acme"),
             ("ab.example.com", malformed),
             ("-ab.example.com", malformed),
             ("ab-.example.com", malformed),
@@ -292,6 +358,10 @@ mod tests {
         assert!(Resolution::default().check().is_ok() && check("x-org").is_ok());
         for wrong in ["", "X-Org", "x org", "x:org", "x-orgä"] {
             assert!(check(wrong).is_err(), "{wrong:?}");
+        }
+        for other in ["authorization", "cookie", "host", "content-type", "x-forwarded-host", "sec-fetch-site"]
+        {
+            assert!(check(other).unwrap_err().to_string().contains("means something else"), "{other}");
         }
     }
 

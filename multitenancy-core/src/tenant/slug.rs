@@ -12,7 +12,8 @@ use crate::{
 /// in places 3 and 4 (which would make it a punycode label, `xn--` among them) (S5).
 ///
 /// A tenant can not take a [reserved](Self::require_unreserved) one. That is asked when it is taken and not when it
-/// is read, so that a list that grows locks nobody out.
+/// is read, so that a list that grows locks nobody out of what they have. Their host alone becomes the platform's (see
+/// [`Resolution`](super::Resolution)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Slug(String);

@@ -1,6 +1,6 @@
 //! Evidence is of the moment it was given: what writes in its name looks again.
 
-use multitenancy_core::{Role, user::ProfileUpdate};
+use multitenancy_core::{Role, tenancy::RequestFacts, user::ProfileUpdate};
 
 use crate::support::{ADA, App, code, organization};
 
@@ -22,6 +22,7 @@ async fn s66_evidence_of_an_ended_session_writes_nothing() {
 
     app.tenancy.log_out(&ada).await.unwrap();
     assert_eq!(code(app.tenancy.create_organization(&ada, organization("initech")).await), "invalid_token");
-    let switched = app.tenancy.switch(&ada, &acme.id.into(), Default::default()).await;
+    let switched =
+        app.tenancy.switch(&ada, &acme.id.into(), &RequestFacts::default(), Default::default()).await;
     assert_eq!(code(switched), "invalid_token");
 }

@@ -6,14 +6,17 @@
 mod common_passwords;
 mod context;
 mod crashes;
+mod entry_points;
 mod events;
 mod evidence;
+mod logs;
 mod mailing;
 mod organizations;
 mod overload;
 mod passwords;
 mod relaying;
 mod resolution;
+mod reuse;
 mod sessions;
 mod sign_in;
 mod support;

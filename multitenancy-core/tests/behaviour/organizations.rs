@@ -12,6 +12,7 @@ use multitenancy_core::{
     ControlContext, Error, ErrorKind, Isolation, Plane, Store, Tenant, TenantId,
     auth::Client,
     page::PageRequest,
+    tenancy::RequestFacts,
     tenant::{TenantKey, TenantStatus},
 };
 use multitenancy_testkit::{
@@ -81,7 +82,8 @@ async fn an_organization_is_complete() {
         (TenantStatus::Active, ada.user_id(), Isolation::Database)
     );
     assert_eq!(registered(&app.store).await.iter().collect::<Vec<_>>(), [&acme]);
-    let inside = app.tenancy.switch(&ada, &acme.id.into(), Client::default()).await.unwrap();
+    let inside =
+        app.tenancy.switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default()).await.unwrap();
     assert!(inside.user.is_owner);
     let mut unit = app.store.read(&fixtures::context(&acme)).await.unwrap();
     assert_eq!(unit.users().password_hash(inside.user.id).await.unwrap(), None, "no default password");
@@ -215,7 +217,11 @@ async fn s80_somebody_elses_looks_like_none() {
     assert_eq!((none.0, none.1), (ErrorKind::NotFound, "tenant_not_found"));
     assert_eq!(shown(app.tenancy.own_organization(&ada, globex.id).await), none);
     assert_eq!(app.tenancy.own_organization(&ada, acme.id).await.unwrap().id, acme.id);
-    let entered = app.tenancy.switch(&bob, &globex.id.into(), Client::default()).await.unwrap();
+    let entered = app
+        .tenancy
+        .switch(&bob, &globex.id.into(), &RequestFacts::default(), Client::default())
+        .await
+        .unwrap();
     let inside = app.authenticate(&entered).await.unwrap();
     assert_eq!(shown(app.tenancy.own_organization(&inside, acme.id).await), none);
     assert_eq!(app.tenancy.own_organization(&inside, globex.id).await.unwrap().id, globex.id);

@@ -5,18 +5,20 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use multitenancy_core::{
     Error, Store, Tenancy, TenancyBuilder,
     auth::{KeyRing, SigningKey},
     bus::{Delivery, Subscription},
+    environment::monotonic,
     memory::MemoryStore,
     relay::RelayConfig,
     tenant::TenantStatus,
 };
 use multitenancy_testkit::{PlaneContext, ProbedStore, TestEvent, fixtures, probe::Call, within_limit};
+use tokio::time::Instant;
 
 use crate::support::{SECRET, set_status};
 
@@ -31,7 +33,7 @@ fn running(store: Arc<dyn Store>, config: RelayConfig, handle: fn(&str) -> Durat
         async move {
             let name = delivery.event().aggregate.id.clone();
             tokio::time::sleep(handle(&name)).await;
-            noting.lock().unwrap().push((name, Instant::now()));
+            noting.lock().unwrap().push((name, monotonic()));
             Ok(())
         }
     });
@@ -71,7 +73,7 @@ async fn an_event_is_told_promptly() {
     for round in 0..30 {
         let plane = &planes[round % planes.len()];
         plane.publish(&store, [TestEvent::new(format!("event-{round}"), 1)]).await;
-        let committed = Instant::now();
+        let committed = monotonic();
         let told = wait_for(&log, round + 1).await;
         assert_eq!(told[round].0, format!("event-{round}"));
         slowest = slowest.max(told[round].1.saturating_duration_since(committed));
@@ -107,7 +109,7 @@ async fn a_failed_event_comes_again_by_itself() {
     let trying = attempts.clone();
     let subscription = Subscription::new("late", "test.*", move |_: Arc<Delivery>| {
         let mut attempts = trying.lock().unwrap();
-        attempts.push(Instant::now());
+        attempts.push(monotonic());
         let done = attempts.len() == 4;
         async move { if done { Ok(()) } else { Err(Error::internal("not yet")) } }
     });
@@ -136,7 +138,7 @@ async fn a_slow_tenant_holds_up_no_other() {
     let (slow, quick) = (tenant(&store, "slow").await, tenant(&store, "quick").await);
     slow.publish(&store, [TestEvent::new("slow", 1)]).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let published = Instant::now();
+    let published = monotonic();
     quick.publish(&store, [TestEvent::new("quick", 1)]).await;
     let told = wait_for(&log, 1).await;
     assert_eq!(told[0].0, "quick");

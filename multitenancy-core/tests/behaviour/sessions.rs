@@ -51,7 +51,7 @@ async fn s62_of_many_at_once_one_is_answered() {
     let realm = app.platform().await;
     app.register(&realm, ADA).await;
     let mut signed_in = app.log_in(&realm, ADA).await.unwrap();
-    for _ in 0..rounds(20) {
+    for _ in 0..rounds(500) {
         let mut callers = JoinSet::new();
         for _ in 0..64 {
             let (tenancy, token) = (app.tenancy.clone(), refresh_token(&signed_in));
@@ -206,7 +206,7 @@ async fn s67_switching_checks_the_membership_now() {
     let (ada, acme) = app.owner_of("acme").await;
     let (bob, globex) = app.owner_of("globex").await;
     let switch = async |caller, slug: &str| {
-        app.tenancy.switch(caller, &slug.parse().unwrap(), Client::default()).await
+        app.tenancy.switch(caller, &slug.parse().unwrap(), &RequestFacts::default(), Client::default()).await
     };
 
     let entered = switch(&ada, "acme").await.unwrap();
@@ -243,7 +243,11 @@ async fn s67_losing_the_membership_ends_what_was_entered() {
     for loses_membership in [true, false] {
         let app = App::new();
         let (ada, acme) = app.owner_of("acme").await;
-        let entered = app.tenancy.switch(&ada, &acme.id.into(), Client::default()).await.unwrap();
+        let entered = app
+            .tenancy
+            .switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default())
+            .await
+            .unwrap();
         app.authenticate(&entered).await.unwrap();
         if loses_membership {
             let mut unit = app.store.control(&ControlContext::system("test")).await.unwrap();
@@ -267,7 +271,10 @@ async fn s66_a_session_that_ends_meanwhile_changes_nothing() {
     app.tenancy.log_out(&ada).await.unwrap();
     let named = ProfileUpdate { full_name: Some("Ada".into()), ..ProfileUpdate::default() };
     assert_eq!(code(app.tenancy.update_profile(&ada, named).await), "invalid_token");
-    assert_eq!(code(app.tenancy.switch(&ada, &acme.id.into(), Client::default()).await), "invalid_token");
+    assert_eq!(
+        code(app.tenancy.switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default()).await),
+        "invalid_token"
+    );
     let created = app.tenancy.create_organization(&ada, crate::support::organization("globex")).await;
     assert_eq!(code(created), "invalid_token");
     assert!(app.tenancy.find_tenant(&"globex".parse().unwrap()).await.unwrap().is_none());

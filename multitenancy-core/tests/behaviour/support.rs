@@ -76,7 +76,12 @@ impl App {
 
     /// Somebody new of the platform, and their organization.
     pub async fn owner_of(&self, slug: &str) -> (Caller, Tenant) {
-        let owner = self.caller(&self.platform().await, &format!("owner-of-{slug}@example.com")).await;
+        self.owner_of_slug(slug, &format!("owner-of-{slug}@example.com")).await
+    }
+
+    /// Likewise, of somebody with this address.
+    pub async fn owner_of_slug(&self, slug: &str, address: &str) -> (Caller, Tenant) {
+        let owner = self.caller(&self.platform().await, address).await;
         let tenant = self.tenancy.create_organization(&owner, organization(slug)).await.unwrap();
         (owner, tenant)
     }
@@ -89,7 +94,7 @@ pub fn builder(store: Arc<dyn Store>) -> TenancyBuilder {
 }
 
 pub fn registration(address: &str) -> Registration {
-    Registration { email: fixtures::email(address), password: PASSWORD.into(), full_name: None }
+    Registration { email: address.into(), password: PASSWORD.into(), full_name: None }
 }
 
 pub fn credentials(address: &str, password: &str) -> Credentials {
@@ -102,7 +107,8 @@ pub fn organization(slug: &str) -> NewOrganization {
 
 /// The facts of a request that names these tenants, by id or slug.
 pub fn naming(keys: &[&str]) -> RequestFacts {
-    RequestFacts { tenant_keys: keys.iter().map(|key| key.parse().unwrap()).collect(), request_id: None }
+    let tenant_keys = keys.iter().map(|key| key.parse().unwrap()).collect();
+    RequestFacts { tenant_keys, ..RequestFacts::default() }
 }
 
 pub fn refresh_token(signed_in: &SignedIn) -> SecretString {

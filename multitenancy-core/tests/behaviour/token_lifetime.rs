@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use jsonwebtoken::{EncodingKey, Header};
 use multitenancy_core::{
-    Environment, ErrorKind, Plane, Result, SessionId, Tenancy, Timestamp, UserId,
+    Environment, ErrorKind, Plane, Result, SessionId, Tenancy, TenancyBuilder, Timestamp, UserId,
     auth::{AccessTokens, Claims, KeyRing, SigningKey, TokenConfig},
     environment::SystemRandom,
     memory::MemoryStore,
@@ -94,6 +94,29 @@ fn s59_the_longest_life_is_900_seconds() {
     }
 }
 
+/// Values beyond the calendar's or the cache's end are refused where they are set, not at the first login.
+#[test]
+fn lifetimes_have_bounds() {
+    let built = |change: fn(TenancyBuilder, u64) -> TenancyBuilder, seconds: u64| {
+        let keys = KeyRing::new(SigningKey::hs256(&SECRET.into()).unwrap());
+        let builder = Tenancy::builder(MemoryStore::default()).keys(keys).without_background_work();
+        change(builder, seconds).build().map(drop).map_err(|error| error.kind())
+    };
+    let session = |builder: TenancyBuilder, seconds| builder.session_lifetime(Duration::from_secs(seconds));
+    let cache = |builder: TenancyBuilder, seconds| builder.tenant_cache_ttl(Duration::from_secs(seconds));
+    for (seconds, lasts, remembered) in [
+        (0, false, true),
+        (1, true, true),
+        (31_536_000, true, true),
+        (31_536_001, false, false),
+        (u64::MAX, false, false),
+    ] {
+        let outcome = |allowed| if allowed { Ok(()) } else { Err(ErrorKind::Config) };
+        assert_eq!(built(session, seconds), outcome(lasts), "a session of {seconds} s");
+        assert_eq!(built(cache, seconds), outcome(remembered), "a cache of {seconds} s");
+    }
+}
+
 /// S54: a retired key's tokens are good until the stated instant, cached or not, and it signs nothing new.
 #[test]
 fn s54_a_retired_key_stops_at_its_time() {
@@ -160,6 +183,8 @@ fn s51_a_weak_secret_makes_no_key() {
         "your-256-bit-secret-your-256-bit-secret",
         "12345678901234567890123456789012",
         "0123456789abcdef0123456789abcdef",
+        "0123456789012345678901234567890123456789",
+        &SECRET[..16].repeat(3),
         "abcdefghijklmnopqrstuvwxyz123456",
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
         "passwordpasswordpasswordpassword1",
@@ -199,7 +224,8 @@ fn s51_the_variable_is_judged_like_a_key() {
     };
     let Some(without) = started(&[]) else { return };
     assert!(without.contains("JWT_SECRET is not set"), "{without}");
-    for weak in ["", "short", &SECRET[..31], "your-256-bit-secret-your-256-bit-secret"] {
+    assert_eq!(started(&[("JWT_SECRET", "")]).unwrap(), without, "empty is as good as none");
+    for weak in ["short", &SECRET[..31], "your-256-bit-secret-your-256-bit-secret"] {
         let refused = started(&[("JWT_SECRET", weak)]).unwrap();
         assert!(refused.contains("openssl rand"), "{weak:?}: {refused}");
     }

@@ -3,7 +3,8 @@ use std::{path::PathBuf, time::Duration};
 use multitenancy_core::{Environment, Error, Result};
 use sqlx::migrate::Migrator;
 
-use super::{connections::Limits, store::SqliteStore};
+use super::store::SqliteStore;
+use crate::connections::Limits;
 
 /// How much of the newest work a loss of power may take. A crash of the process takes nothing either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,6 +16,12 @@ pub enum Synchronous {
     Normal,
 }
 
+/// The most connections of either kind: as many threads as Linux gives a process by default.
+const MOST: usize = 32_768;
+
+/// The longest wait for a turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// Opens a [`SqliteStore`].
 pub struct SqliteStoreBuilder {
     pub(super) url: String,
@@ -22,6 +29,7 @@ pub struct SqliteStoreBuilder {
     pub(super) control_migrations: Option<Migrator>,
     pub(super) tenant_migrations: Option<Migrator>,
     pub(super) limits: Limits,
+    pub(super) readers: usize,
     pub(super) busy_timeout: Duration,
     pub(super) synchronous: Synchronous,
 }
@@ -33,7 +41,8 @@ impl SqliteStoreBuilder {
             environment: Environment::system(),
             control_migrations: None,
             tenant_migrations: None,
-            limits: Limits { open: 128, readers: 4, wait: Duration::from_secs(5) },
+            limits: Limits { open: 128, wait: Duration::from_secs(5), lifetime: None },
+            readers: 4,
             busy_timeout: Duration::from_secs(5),
             synchronous: Synchronous::default(),
         }
@@ -53,8 +62,8 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How many connections to tenants' files may be open at once; each is a thread. Default 128. The control file
-    /// has five of its own besides.
+    /// How many connections to tenants' files may be open at once, 1 to 32,768; each is a thread. Default 128. The
+    /// control file has five of its own besides.
     ///
     /// Wants to be more than the number of tenants that write at about the same time: opening a file costs about as
     /// much as ten commits to it.
@@ -64,14 +73,15 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How many of them may read one tenant's file, besides the one that writes it. Default 4.
+    /// How many of them may read one tenant's file, besides the one that writes it: 1 to 32,768. Default 4.
     #[must_use]
     pub fn max_readers_per_tenant(mut self, count: usize) -> Self {
-        self.limits.readers = count;
+        self.readers = count;
         self
     }
 
-    /// How long a unit of work waits for its turn and for room before it is refused as overloaded. Default 5 s.
+    /// How long a unit of work waits for its turn and for room before it is refused as overloaded: at most 3,600 s.
+    /// Default 5 s.
     #[must_use]
     pub fn acquire_timeout(mut self, wait: Duration) -> Self {
         self.limits.wait = wait;
@@ -94,11 +104,17 @@ impl SqliteStoreBuilder {
 
     /// Opens the data directory, makes it when it is not there, and brings the control file to the newest schema.
     ///
-    /// Fails when the URL is not `sqlite:<directory>`, when the directory can not be used, or when another process
-    /// uses it.
+    /// Fails when the URL is not `sqlite:<directory>`, when a limit is out of its bounds, when the directory can not be
+    /// used, or when another process uses it.
     pub async fn connect(self) -> Result<SqliteStore> {
-        if self.limits.open == 0 || self.limits.readers == 0 {
-            return Err(Error::config("the store needs at least one connection and one reader"));
+        for (what, count) in [("open connections", self.limits.open), ("readers of a file", self.readers)] {
+            if !(1..=MOST).contains(&count) {
+                return Err(Error::config(format!("the store needs 1 to {MOST} {what}, not {count}")));
+            }
+        }
+        if self.limits.wait > LONGEST_WAIT {
+            let (most, given) = (LONGEST_WAIT.as_secs(), self.limits.wait.as_secs());
+            return Err(Error::config(format!("a unit of work waits for at most {most} s, not {given} s")));
         }
         let directory = directory(&self.url)?;
         SqliteStore::open(self, directory).await

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use multitenancy_core::{Error, ErrorKind};
-use sqlx::error::ErrorKind as Violation;
 
 /// The answer to an error of the engine: busy is retryable, anything else a surprise.
 pub(super) fn store_error(error: sqlx::Error) -> Error {
     const BUSY: &str = "5";
     const BUSY_SNAPSHOT: &str = "517";
     const DISK_FULL: &str = "13";
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        return Error::overloaded("the storage is busy", Duration::from_secs(1)).with_source(error);
+    }
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
     match &*code {
         BUSY | BUSY_SNAPSHOT => {
@@ -23,9 +25,12 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     }
 }
 
-/// Whether a unique index over `column` refused a row.
-pub(super) fn violates_unique(error: &sqlx::Error, column: &str) -> bool {
-    error.as_database_error().is_some_and(|error| {
-        error.kind() == Violation::UniqueViolation && error.message().ends_with(&format!(".{column}"))
-    })
+/// Whether the engine has answered: then it says what became of a COMMIT.
+pub(super) fn answered(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some()
+}
+
+/// Whether a table is not there.
+pub(super) fn no_such_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|fault| fault.message().contains("no such table"))
 }

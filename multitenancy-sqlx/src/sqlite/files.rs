@@ -27,7 +27,10 @@ pub(super) struct DataDirectory {
 impl DataDirectory {
     pub fn open(root: &Path) -> Result<Self> {
         let fault = |what: &str, error: std::io::Error| {
-            Error::config(format!("{what} {}: {error}", root.display())).with_source(error)
+            let root = root.display();
+            Error::config(format!(
+                "{what} {root}: {error}; it must be one that this process's user can make and write to"
+            ))
         };
         create_private_directory(&root.join("tenants"))
             .map_err(|e| fault("can not make the directory", e))?;
@@ -41,7 +44,8 @@ impl DataDirectory {
         match lock.try_lock() {
             Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Error::config(format!(
-                "the data directory {} is in use by another process; one process at a time can use it",
+                "the data directory {} is in use by another process: stop that one, or give this one a directory of \
+                 its own",
                 root.display()
             ))),
             Err(TryLockError::Error(error)) => Err(fault("can not lock the directory", error)),
@@ -55,6 +59,10 @@ impl DataDirectory {
             Plane::Control => self.root.join("control.db"),
             Plane::Tenant(id) => self.root.join("tenants").join(format!("{id}.db")),
         }
+    }
+
+    pub fn has_database(&self, plane: Plane) -> bool {
+        self.database(plane).exists()
     }
 
     /// Removes a plane's file and those that SQLite keeps beside it.
@@ -72,7 +80,8 @@ impl DataDirectory {
         Ok(())
     }
 
-    /// The secret called `name`, made at the first call.
+    /// The secret called `name`, made at the first call. One that was cut short, or that others can read, is an error
+    /// that says what to do.
     pub fn secret(&self, name: &str, environment: &Environment) -> Result<SecretString> {
         let directory = self.root.join("secrets");
         let path = directory.join(name);
@@ -80,7 +89,10 @@ impl DataDirectory {
             Error::config(format!("can not keep the secret {}: {error}", path.display())).with_source(error)
         };
         match fs::read_to_string(&path) {
-            Ok(text) => return Ok(text.into()),
+            Ok(text) => {
+                check_secret(&path, &text)?;
+                return Ok(text.into());
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(fault(error)),
         }
@@ -95,6 +107,30 @@ impl DataDirectory {
         fs::rename(&partial, &path).map_err(fault)?;
         Ok(secret)
     }
+}
+
+fn check_secret(path: &Path, text: &str) -> Result<()> {
+    const SHORTEST: usize = 32;
+    let file = path.display();
+    let length = text.trim().len();
+    if length < SHORTEST {
+        return Err(Error::config(format!(
+            "the secret {file} has {length} bytes, fewer than {SHORTEST}: restore it from a backup, or delete it to have \
+             a new one made, which ends what the old one has signed"
+        )));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(path).map_err(Error::internal)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(Error::config(format!(
+                "the secret {file} is open to others (its mode is {mode:03o}): delete it to have a new one made, or run \
+                 `chmod 600 {file}` if nobody has read it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -1,98 +1,123 @@
-//! Bringing files to the newest schema: the framework's migrations and the application's, each with a history of
-//! its own.
+//! What files need, and the mark that says whose a file is and at which schema.
 
-use multitenancy_core::{Error, Plane, Result, TenantId, Timestamp};
-use sha2::{Digest, Sha256};
+use std::fmt;
+
+use multitenancy_core::{Error, ErrorKind, Plane, Result};
 use sqlx::{SqliteConnection, migrate::Migrator};
+use uuid::Uuid;
 
-use super::{codec::micros, error::store_error};
+use super::error::{no_such_table, store_error};
+use crate::migrations::Migrations;
+
+/// A plane's file.
+pub(super) struct Home(pub Plane);
+
+impl Home {
+    /// Whose mark says where it is.
+    pub fn plane(&self) -> Plane {
+        self.0
+    }
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the file of {}", self.0)
+    }
+}
 
 /// What the files of one kind need.
 pub(super) struct Schema {
-    framework: Vec<Migrator>,
-    application: Option<Migrator>,
+    pub migrations: Migrations,
 }
 
 impl Schema {
     pub fn control(application: Option<Migrator>) -> Self {
-        let plane = framework(sqlx::migrate!("migrations/sqlite/plane"), "multitenancy_plane_migrations");
         let registry =
             framework(sqlx::migrate!("migrations/sqlite/control"), "multitenancy_control_migrations");
-        Self { framework: vec![plane, registry], application }
+        Self { migrations: Migrations::new([plane(), registry], application) }
     }
 
     pub fn tenant(application: Option<Migrator>) -> Self {
-        let plane = framework(sqlx::migrate!("migrations/sqlite/plane"), "multitenancy_plane_migrations");
-        Self { framework: vec![plane], application }
+        Self { migrations: Migrations::new([plane()], application) }
     }
 
-    /// Names this schema: a file that was brought to it is current.
-    pub fn fingerprint(&self) -> String {
-        let mut hasher = Sha256::new();
-        for migrator in self.migrators() {
-            hasher.update(migrator.table_name.as_bytes());
-            for migration in migrator.iter() {
-                hasher.update(migration.version.to_le_bytes());
-                hasher.update(&migration.checksum);
-            }
+    /// At which schema the file is; `None` when it was never finished. Refuses one that is another plane's, swapped or
+    /// copied over this one's.
+    pub async fn marker(&self, connection: &mut SqliteConnection, plane: Plane) -> Result<Option<String>> {
+        let marker: sqlx::Result<Option<(Uuid, String)>> =
+            sqlx::query_as("SELECT tenant_id, fingerprint FROM multitenancy_marker")
+                .fetch_optional(connection)
+                .await;
+        match marker {
+            Err(error) if no_such_table(&error) => Ok(None),
+            Err(error) => Err(store_error(error)),
+            Ok(Some((owner, fingerprint))) if owner == plane.scope() => Ok(Some(fingerprint)),
+            Ok(_) => Err(foreign(plane)),
         }
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Brings a file to this schema and marks it as the plane's own. Doing it again changes nothing.
-    pub async fn apply(&self, connection: &mut SqliteConnection, plane: Plane) -> Result<()> {
-        for migrator in self.migrators() {
-            migrator.run_direct(None, connection, false).await.map_err(|error| {
-                Error::config(format!("a migration of {plane} failed: {error}")).with_source(error)
-            })?;
-        }
-        sqlx::query("INSERT INTO multitenancy_marker (one, tenant_id) VALUES (1, $1) ON CONFLICT DO NOTHING")
-            .bind(plane.scope())
-            .execute(&mut *connection)
-            .await
-            .map_err(store_error)?;
+    /// Marks the file as this plane's, and as being at a schema.
+    pub async fn mark(
+        &self,
+        connection: &mut SqliteConnection,
+        home: &Home,
+        fingerprint: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO multitenancy_marker (one, tenant_id, fingerprint) VALUES (1, $1, $2) \
+             ON CONFLICT DO UPDATE SET fingerprint = $2",
+        )
+        .bind(home.plane().scope())
+        .bind(fingerprint)
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
+    /// A connection to a file leads nowhere else.
+    pub async fn stay(&self, _: &mut SqliteConnection, _: &Home) -> sqlx::Result<()> {
         Ok(())
     }
 
-    fn migrators(&self) -> impl Iterator<Item = &Migrator> {
-        self.framework.iter().chain(&self.application)
+    /// Who has the file has its tables.
+    pub async fn grant(&self, _: &mut SqliteConnection, _: &Home) -> sqlx::Result<()> {
+        Ok(())
+    }
+
+    /// Refuses a file that was never finished, one that is another plane's, and one of another schema.
+    pub async fn check(&self, connection: &mut SqliteConnection, plane: Plane) -> Result<()> {
+        match self.marker(connection, plane).await? {
+            None => Err(missing(plane)),
+            Some(fingerprint) if fingerprint == self.migrations.fingerprint() => Ok(()),
+            Some(_) => Err(upgrading(plane)),
+        }
     }
 }
+
+fn plane() -> Migrator {
+    framework(sqlx::migrate!("migrations/sqlite/plane"), "multitenancy_plane_migrations")
+}
+
+fn foreign(plane: Plane) -> Error {
+    Error::internal("the file belongs to another plane").with_context("plane", plane)
+}
+
+/// 503 `tenant_storage_missing`: the plane's file is not there, or was never finished.
+pub(super) fn missing(plane: Plane) -> Error {
+    Error::new(ErrorKind::Unavailable, "tenant_storage_missing", "this organization has no storage")
+        .with_context("plane", plane)
+}
+
+/// 503 `tenant_upgrading`: the plane's file has yet to be brought to the schema of this program.
+pub(super) fn upgrading(plane: Plane) -> Error {
+    Error::new(ErrorKind::Unavailable, UPGRADING, "being brought to a new version: try again later")
+        .with_context("plane", plane)
+        .with_context("help", "the file is at another schema than this program: migrate the store")
+}
+
+pub(super) const UPGRADING: &str = "tenant_upgrading";
 
 fn framework(mut migrator: Migrator, table: &'static str) -> Migrator {
     migrator.dangerous_set_table_name(table);
     migrator
-}
-
-/// The tenants that are not recorded as brought to `fingerprint`, but for those being made and those canceled.
-pub(super) async fn outdated(connection: &mut SqliteConnection, fingerprint: &str) -> Result<Vec<TenantId>> {
-    let ids = sqlx::query_scalar(
-        "SELECT id FROM multitenancy_tenants WHERE status IN ('active', 'suspended') AND id NOT IN \
-         (SELECT tenant_id FROM multitenancy_tenant_schemas WHERE fingerprint = $1) ORDER BY id",
-    )
-    .bind(fingerprint)
-    .fetch_all(connection)
-    .await
-    .map_err(store_error)?;
-    Ok(ids.into_iter().map(TenantId::from_uuid).collect())
-}
-
-/// Records that a tenant's file was brought to `fingerprint`.
-pub(super) async fn record(
-    connection: &mut SqliteConnection,
-    tenant: TenantId,
-    fingerprint: &str,
-    at: Timestamp,
-) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO multitenancy_tenant_schemas (tenant_id, fingerprint, migrated_at) VALUES ($1, $2, $3) \
-         ON CONFLICT (tenant_id) DO UPDATE SET fingerprint = $2, migrated_at = $3",
-    )
-    .bind(tenant.as_uuid())
-    .bind(fingerprint)
-    .bind(micros(at))
-    .execute(connection)
-    .await
-    .map_err(store_error)?;
-    Ok(())
 }

@@ -1,32 +1,42 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Environment, Error, ErrorKind, Isolation, Plane, Result, Store,
-    Tenant, TenantContext, TenantId, TenantTransaction, actor::Origin, store::Signals,
+    ControlContext, ControlTransaction, Environment, Error, Isolation, Plane, Result, Store, Tenant,
+    TenantContext, TenantId, TenantTransaction,
+    actor::Origin,
+    store::{
+        Signals,
+        fleet::{Fleet, FleetOptions},
+    },
 };
 use secrecy::SecretString;
 use sqlx::{
-    SqliteConnection,
+    ConnectOptions, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use uuid::Uuid;
 
 use super::{
+    SqliteControlTransaction, SqliteTransaction,
     builder::{SqliteStoreBuilder, Synchronous},
-    connections::{Access, Connections, Limits, connect},
+    engine::{Access, Place, Pool},
     error::store_error,
     files::DataDirectory,
     lease::Lease,
     migration::{self, Schema},
-    transaction::{SqliteControlTransaction, SqliteTransaction},
     unit::Unit,
 };
+use crate::connections::{Connections, Limits};
 
 /// Keeps each tenant in a file of its own, and the registry in another. Cheap to clone.
 ///
-/// Tenants share no table, no file and no connection, so no query can reach another tenant's rows. One process at a
-/// time uses a data directory. A tenant's writers take turns; its readers see the last commit and wait for nobody.
+/// Tenants share no table, no file and no connection, so a query that forgets the tenant reaches no other's rows. One process at a
+/// time uses a data directory. A tenant's writers take turns; its readers see the last commit and wait for no writer.
 #[derive(Clone)]
 pub struct SqliteStore {
     inner: Arc<Inner>,
@@ -34,23 +44,19 @@ pub struct SqliteStore {
 
 struct Inner {
     directory: DataDirectory,
-    control: Arc<Connections>,
-    tenants: Arc<Connections>,
+    control: Arc<Pool>,
+    tenants: Arc<Pool>,
+    readers: usize,
     control_schema: Schema,
     tenant_schema: Schema,
     busy_timeout: Duration,
     synchronous: Synchronous,
     environment: Environment,
     signals: Arc<Signals>,
-}
-
-/// What to do about a file that is not there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    /// Make it.
-    Make,
-    /// Refuse: an active tenant's file that has gone must not come back empty.
-    Refuse,
+    /// The tenants that were found at another schema, each noted once.
+    outdated: Mutex<HashSet<TenantId>>,
+    /// The tenants that are being migrated.
+    moving: Mutex<Vec<Plane>>,
 }
 
 /// Readers of the control file.
@@ -64,20 +70,25 @@ impl SqliteStore {
 
     pub(super) async fn open(builder: SqliteStoreBuilder, directory: PathBuf) -> Result<Self> {
         let wait = builder.limits.wait;
-        let control_limits = Limits { open: 1 + CONTROL_READERS, readers: CONTROL_READERS, wait };
+        let control_limits = Limits { open: 1 + CONTROL_READERS, wait, lifetime: None };
         let inner = Inner {
             directory: DataDirectory::open(&directory)?,
             control: Arc::new(Connections::new(control_limits)),
             tenants: Arc::new(Connections::new(builder.limits)),
+            readers: builder.readers,
             control_schema: Schema::control(builder.control_migrations),
             tenant_schema: Schema::tenant(builder.tenant_migrations),
             busy_timeout: builder.busy_timeout,
             synchronous: builder.synchronous,
             environment: builder.environment,
             signals: Arc::default(),
+            outdated: Mutex::default(),
+            moving: Mutex::default(),
         };
         let store = Self { inner: Arc::new(inner) };
-        store.migrate_file(Plane::Control, &store.inner.control_schema, Missing::Make).await?;
+        if !store.inner.directory.has_database(Plane::Control) {
+            store.migrate_control().await?;
+        }
         Ok(store)
     }
 
@@ -106,48 +117,21 @@ impl SqliteStore {
 
     /// Brings the control file and every tenant's file to the newest schema. Tenants that are current are not opened.
     ///
-    /// One tenant's failure does not keep the others from it; all are named in the error.
+    /// One tenant's failure does not keep the others from it; all are named in the error, 503
+    /// `tenants_not_migrated`. Until it is migrated, a tenant is refused: 503 `tenant_upgrading`.
     pub async fn migrate(&self) -> Result<()> {
-        let fingerprint = self.inner.tenant_schema.fingerprint();
-        let mut unit = self.read_control(&ControlContext::system("migration")).await?;
-        let outdated = migration::outdated(unit.conn(), &fingerprint).await?;
-        drop(unit);
-        let mut failures = Vec::new();
-        for (done, tenant) in outdated.iter().enumerate() {
-            if let Err(error) = self.migrate_tenant(*tenant, &fingerprint, Missing::Refuse).await {
-                tracing::error!(%tenant, error = ?error, "a tenant could not be migrated");
-                failures.push(*tenant);
-            }
-            if (done + 1) % 100 == 0 {
-                tracing::info!(done = done + 1, of = outdated.len(), "migrating tenants");
-            }
-        }
-        if failures.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<_> = failures.iter().map(ToString::to_string).collect();
-        let (failed, all) = (failures.len(), outdated.len());
-        Err(Error::config(format!("{failed} of {all} tenants could not be migrated: {}", names.join(", "))))
+        self.migrate_all(&FleetOptions::default()).await?.finish().await.into_result()
     }
 
-    async fn migrate_tenant(&self, tenant: TenantId, fingerprint: &str, missing: Missing) -> Result<()> {
-        self.migrate_file(Plane::Tenant(tenant), &self.inner.tenant_schema, missing).await?;
-        let mut unit = self.control(&ControlContext::system("migration")).await?;
-        migration::record(unit.conn(), tenant, fingerprint, self.inner.environment.now()).await?;
-        unit.commit().await
-    }
-
-    /// Migrates on a connection that is made for it and then closed, under the file's write turn.
-    async fn migrate_file(&self, plane: Plane, schema: &Schema, missing: Missing) -> Result<()> {
-        let pool = self.pool(plane);
-        pool.close_idle(plane).await;
-        let options = self.options(plane, Access::Write).create_if_missing(missing == Missing::Make);
-        let open = || async { connect(&options).await };
-        let (mut connection, slot) = pool.acquire(plane, Access::Write, open).await?;
-        let applied = schema.apply(&mut connection, plane).await;
-        super::connections::close(connection).await;
-        drop(slot);
-        applied
+    /// Closes every file, which writes what stands in its WAL into it: afterwards a file is all there is of its tenant,
+    /// and can be copied. For the end of a process.
+    ///
+    /// Waits for units of work that are under way, as long as one waits for its turn; later ones are refused with
+    /// `storage_closed`. The directory stays this process's until the last clone is dropped. Without this call nothing
+    /// is lost either: the next start finds it in the WAL.
+    pub async fn close(&self) {
+        self.inner.tenants.close().await;
+        self.inner.control.close().await;
     }
 
     async fn open_control(
@@ -165,40 +149,70 @@ impl SqliteStore {
     }
 
     async fn unit(&self, plane: Plane, access: Access, origin: &Origin) -> Result<Unit> {
+        self.refuse_moving(plane)?;
         let pool = self.pool(plane);
-        let open = || self.open_file(plane, access);
-        let (connection, slot) = pool.acquire(plane, access, open).await?;
-        let lease = Lease::begin(pool.clone(), connection, slot, self.inner.signals.clone()).await?;
+        // A file that was removed while it is open takes writes, and loses them.
+        if access == Access::Write && !self.inner.directory.has_database(plane) {
+            close_file(pool, plane).await;
+        }
+        let place = Place { plane, access };
+        // An immediate transaction to write, so that it never fails half-way for want of the lock; a snapshot to read.
+        let statement = match access {
+            Access::Write => "BEGIN IMMEDIATE",
+            Access::Read => "BEGIN",
+        };
+        let width = self.width(place);
+        let lease = loop {
+            let leased = pool.acquire(place, width, place, || self.open_file(plane, access)).await?;
+            let reused = leased.1.reused;
+            let (writes, signals) = (access == Access::Write, self.inner.signals.clone());
+            match Lease::begin(pool.clone(), leased, statement, (plane, writes), signals).await {
+                Ok(lease) => break lease,
+                // The unit before has left it unusable: it is closed, and another one taken.
+                Err(error) if reused && error.as_database_error().is_none() => {}
+                Err(error) => return Err(store_error(error)),
+            }
+        };
+        self.refuse_moving(plane)?;
         Ok(Unit { lease, plane, origin: origin.clone(), environment: self.inner.environment.clone() })
     }
 
-    /// Opens a plane's file and checks that it is this plane's and no other's: files that were swapped or copied over
-    /// each other are refused.
+    fn refuse_moving(&self, plane: Plane) -> Result<()> {
+        match self.moving().contains(&plane) {
+            true => Err(migration::upgrading(plane)),
+            false => Ok(()),
+        }
+    }
+
+    /// Opens a plane's file and checks that it is this plane's, at this program's schema.
     async fn open_file(&self, plane: Plane, access: Access) -> Result<SqliteConnection> {
-        let missing = |source: Error| {
-            Error::new(ErrorKind::Unavailable, "tenant_storage_missing", "this organization has no storage")
-                .with_context("plane", plane)
-                .with_source(source)
-        };
-        let mut connection = match connect(&self.options(plane, access)).await {
-            Err(error) if !self.inner.directory.database(plane).exists() => return Err(missing(error)),
+        let mut connection = match self.options(plane, access).connect().await.map_err(store_error) {
+            Err(error) if !self.inner.directory.has_database(plane) => {
+                return Err(migration::missing(plane).with_source(error));
+            }
             other => other?,
         };
-        let marker: Option<Uuid> = sqlx::query_scalar("SELECT tenant_id FROM multitenancy_marker")
-            .fetch_optional(&mut connection)
-            .await
-            .map_err(|error| match error.as_database_error() {
-                // No such table: a file that was never finished.
-                Some(fault) if fault.message().contains("no such table") => missing(store_error(error)),
-                _ => store_error(error),
-            })?;
-        if marker != Some(plane.scope()) {
-            return Err(Error::internal("the file belongs to another plane").with_context("plane", plane));
+        let checked = self.schema(plane).check(&mut connection, plane).await;
+        if let (Err(error), Plane::Tenant(tenant)) = (&checked, plane)
+            && error.code() == migration::UPGRADING
+            && self.inner.outdated.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant)
+        {
+            Box::pin(self.note_outdated(tenant, self.inner.tenant_schema.migrations.fingerprint())).await;
         }
+        checked?;
         Ok(connection)
     }
 
-    fn options(&self, plane: Plane, access: Access) -> SqliteConnectOptions {
+    /// How many may be at a place at once.
+    pub(super) fn width(&self, place: Place) -> usize {
+        match (place.access, place.plane) {
+            (Access::Write, _) => 1,
+            (Access::Read, Plane::Control) => CONTROL_READERS,
+            (Access::Read, Plane::Tenant(_)) => self.inner.readers,
+        }
+    }
+
+    pub(super) fn options(&self, plane: Plane, access: Access) -> SqliteConnectOptions {
         let synchronous = match self.inner.synchronous {
             Synchronous::Full => SqliteSynchronous::Full,
             Synchronous::Normal => SqliteSynchronous::Normal,
@@ -220,12 +234,39 @@ impl SqliteStore {
         }
     }
 
-    fn pool(&self, plane: Plane) -> &Arc<Connections> {
+    pub(super) fn tenant_schema(&self) -> &Schema {
+        &self.inner.tenant_schema
+    }
+
+    pub(super) fn moving(&self) -> MutexGuard<'_, Vec<Plane>> {
+        self.inner.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn no_longer_outdated(&self, tenant: TenantId) {
+        self.inner.outdated.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    }
+
+    pub(super) fn has_file(&self, plane: Plane) -> bool {
+        self.inner.directory.has_database(plane)
+    }
+
+    pub(super) fn schema(&self, plane: Plane) -> &Schema {
+        match plane {
+            Plane::Control => &self.inner.control_schema,
+            Plane::Tenant(_) => &self.inner.tenant_schema,
+        }
+    }
+
+    pub(super) fn pool(&self, plane: Plane) -> &Arc<Pool> {
         match plane {
             Plane::Control => &self.inner.control,
             Plane::Tenant(_) => &self.inner.tenants,
         }
     }
+}
+
+pub(super) async fn close_file(pool: &Pool, plane: Plane) {
+    pool.close_all(|gate| gate.plane == plane, |place| place.plane == plane).await;
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -256,6 +297,10 @@ impl Store for SqliteStore {
         self.migrate().await
     }
 
+    fn fleet(&self) -> &dyn Fleet {
+        self
+    }
+
     async fn provision(&self, tenant: &Tenant) -> Result<()> {
         if !self.isolations().contains(&tenant.isolation) {
             return Err(Error::config(format!(
@@ -264,13 +309,16 @@ impl Store for SqliteStore {
                 tenant.isolation
             )));
         }
-        self.migrate_tenant(tenant.id, &self.inner.tenant_schema.fingerprint(), Missing::Make).await
+        self.make_storage(tenant.id).await
     }
 
     async fn deprovision(&self, tenant: &Tenant) -> Result<()> {
         let plane = Plane::Tenant(tenant.id);
-        self.inner.tenants.close_idle(plane).await;
-        self.inner.directory.remove_database(plane)
+        close_file(&self.inner.tenants, plane).await;
+        self.inner.directory.remove_database(plane)?;
+        // Once more, for whoever has opened the file in between.
+        close_file(&self.inner.tenants, plane).await;
+        Ok(())
     }
 
     async fn ping(&self) -> Result<()> {

@@ -33,14 +33,14 @@ impl Application {
         let tenancy =
             Tenancy::builder_dyn(yielding(&store)).keys(KeyRing::new(key)).without_background_work();
         let tenancy = tenancy.build().unwrap();
-        let facts = RequestFacts { tenant_keys: vec![tenant.tenant_id().into()], request_id: None };
+        let facts = RequestFacts { tenant_keys: vec![tenant.tenant_id().into()], ..RequestFacts::default() };
         let realm = tenancy.realm(&facts).await.unwrap();
         Self { store, tenancy, plane: PlaneContext::Tenant(tenant), realm }
     }
 
     pub async fn register(&self, realm: &Realm, address: &str) -> User {
         let registration =
-            Registration { email: email(address), password: PASSWORD.into(), full_name: Some("Ada".into()) };
+            Registration { email: address.into(), password: PASSWORD.into(), full_name: Some("Ada".into()) };
         self.tenancy.register(realm, registration).await.unwrap()
     }
 
@@ -79,7 +79,7 @@ pub async fn registering(store: Arc<dyn Store>) {
     let prepare = |attempt| async move { (format!("cut-{attempt}@example.com"), app.pending().await) };
     let register = |(address, _): (String, u64)| async move {
         let registration =
-            Registration { email: email(&address), password: PASSWORD.into(), full_name: None };
+            Registration { email: address.clone(), password: PASSWORD.into(), full_name: None };
         app.tenancy.register(&app.realm, registration).await.map(drop)
     };
     let check = |(address, pending): (String, u64), finished: bool| async move {

@@ -6,6 +6,7 @@
 mod accounts;
 mod organizations;
 mod storage;
+mod storm;
 mod units;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 use multitenancy_core::{EventId, Result, Store};
 use tokio::task::JoinSet;
 
-pub use self::{accounts::*, organizations::*, storage::*, units::*};
+pub use self::{accounts::*, organizations::*, storage::*, storm::*, units::*};
 use crate::{PlaneContext, retrying, within_limit};
 
 /// When a call that waits is cut off.

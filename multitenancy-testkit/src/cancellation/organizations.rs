@@ -51,8 +51,12 @@ pub async fn switching(store: Arc<dyn Store>) {
         let user = unit.users().find_by_platform_user(ada.user_id()).await.unwrap().expect("the owner");
         (unit.outbox().pending().await.unwrap(), user.last_login_at)
     };
-    let switch =
-        |_| async move { app.tenancy.switch(ada, &tenant.id.into(), Client::default()).await.map(drop) };
+    let switch = |_| async move {
+        app.tenancy
+            .switch(ada, &tenant.id.into(), &RequestFacts::default(), Client::default())
+            .await
+            .map(drop)
+    };
     let check = |before: (u64, Option<Timestamp>), finished: bool| async move {
         let after = state().await;
         let there = after.1 != before.1;

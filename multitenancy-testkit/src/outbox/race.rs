@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
-use multitenancy_core::{EventId, Result, Store, UnitOfWorkExt};
-use tokio::{task::JoinSet, time::Instant};
+use multitenancy_core::{EventId, Result, Store, UnitOfWorkExt, environment::monotonic};
+use tokio::task::JoinSet;
 
 use super::number;
 use crate::{
@@ -99,12 +99,12 @@ impl Race {
 
     /// Relays until everything is delivered, or nothing has been due for a while: then something is lost.
     async fn relay(&self) {
-        let mut idle_since = Instant::now();
+        let mut idle_since = monotonic();
         loop {
             let written = self.written.load(Ordering::Acquire);
             let taken = retrying(|| self.relay_once()).await.unwrap();
             if taken > 0 || !written {
-                idle_since = Instant::now();
+                idle_since = monotonic();
             } else {
                 let mut unit = self.plane.read(&self.store).await.unwrap();
                 if unit.outbox().pending().await.unwrap() == 0 || idle_since.elapsed() > PATIENCE {

@@ -8,7 +8,8 @@ use std::{fmt, future::Future, sync::Arc};
 use async_trait::async_trait;
 use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, Isolation, Plane, Result, Store, Tenant, TenantContext,
-    TenantTransaction, store::Signals,
+    TenantTransaction,
+    store::{Fleet, Signals},
 };
 use secrecy::SecretString;
 
@@ -138,6 +139,10 @@ impl Store for ProbedStore {
 
     async fn migrate(&self) -> Result<()> {
         self.around("migrate", None, self.inner.migrate()).await
+    }
+
+    fn fleet(&self) -> &dyn Fleet {
+        self.inner.fleet()
     }
 
     async fn provision(&self, tenant: &Tenant) -> Result<()> {

@@ -16,7 +16,7 @@ use multitenancy_core::{
     auth::SessionRepository,
     event::{ConsumedEvents, LeaseId, Outbox},
     secret::TokenDigest,
-    store::Signals,
+    store::{Fleet, Signals},
     user::UserRepository,
 };
 use secrecy::SecretString;
@@ -178,6 +178,10 @@ impl Store for BrokenStore {
 
     async fn migrate(&self) -> Result<()> {
         self.inner.migrate().await
+    }
+
+    fn fleet(&self) -> &dyn Fleet {
+        self.inner.fleet()
     }
 
     async fn provision(&self, tenant: &Tenant) -> Result<()> {

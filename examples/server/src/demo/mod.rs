@@ -3,32 +3,34 @@
 mod transcript;
 mod walkthrough;
 
-use tokio::{net::TcpListener, sync::oneshot};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::mpsc};
 
 use self::transcript::Transcript;
-use crate::{compose, serve, settings::Settings};
+use crate::{compose, serve, serve::Limits, settings::Settings};
 
-/// Plays the walkthrough on a temporary directory. Fails at the first surprise.
+/// Plays the walkthrough on a temporary directory, whatever the environment says. Fails at the first surprise.
 pub async fn play() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
-    let settings = Settings {
-        database_url: format!("sqlite:{}", directory.path().display()),
-        shutdown_timeout_seconds: serve::AT_ONCE.as_secs(),
-        ..Settings::default()
-    };
+    let url = format!("sqlite:{}", directory.path().display());
+    let settings = Settings { database_url: url.into(), ..Settings::default() };
     let server = compose::compose(&settings).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base = format!("http://{}", listener.local_addr()?);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(serve::serve(listener, server, async {
-        let _gone = stopped.await;
-    }));
+    let (stop, stopped) = mpsc::channel(1);
+    let limits = Limits { shutdown: Duration::from_secs(1), ..settings.limits() };
+    let serving = tokio::spawn(serve::serve(listener, server.router, limits, stopped));
 
     let mut transcript = Transcript::new(base, settings.api_prefix)?;
     let played = walkthrough::play(&mut transcript).await;
     drop(stop);
-    serving.await??;
+    serving.await?;
+    server.engine.close().await;
     played?;
-    println!("\nThe walkthrough went as it should: {} requests, no surprise.", transcript.count());
-    Ok(())
+    let count = transcript.count();
+    Ok(writeln!(io::stdout(), "\nThe walkthrough went as it should: {count} requests, no surprise.")?)
 }

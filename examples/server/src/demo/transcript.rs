@@ -1,5 +1,10 @@
 //! Requests and replies, readably.
 
+use std::{
+    fmt::Arguments,
+    io::{self, Write},
+};
+
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -32,8 +37,8 @@ impl Transcript {
     }
 
     /// Says what comes next.
-    pub fn step(&self, text: &str) {
-        println!("\n── {text}");
+    pub fn step(&self, text: &str) -> io::Result<()> {
+        say(format_args!("\n── {text}"))
     }
 
     /// A request to the API.
@@ -66,27 +71,27 @@ impl Request<'_> {
     pub async fn expect(self, status: u16) -> Result<Value, Box<dyn std::error::Error>> {
         let Self { transcript, method, path, token, tenant, body } = self;
         transcript.count += 1;
-        println!("\n{method} {path}");
+        say(format_args!("\n{method} {path}"))?;
         let mut request = transcript.client.request(method, format!("{}{path}", transcript.base));
         if let Some(tenant) = tenant {
-            println!("X-Tenant-Id: {tenant}");
+            say(format_args!("X-Tenant-Id: {tenant}"))?;
             request = request.header("x-tenant-id", tenant);
         }
         if let Some(token) = token {
-            println!("Authorization: Bearer {}", shortened(&token));
+            say(format_args!("Authorization: Bearer {}", shortened(&token)))?;
             request = request.bearer_auth(token);
         }
         if let Some(body) = &body {
-            println!("{}", readable(body, &["password", "refresh_token"]));
+            say(format_args!("{}", readable(body, &["password", "refresh_token"])))?;
             request = request.json(body);
         }
         let reply = request.send().await?;
         let got = reply.status();
         let text = reply.text().await?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        println!("→ {got}");
+        say(format_args!("→ {got}"))?;
         if value != Value::Null {
-            println!("{}", readable(&value, &["access_token", "refresh_token"]));
+            say(format_args!("{}", readable(&value, &["access_token", "refresh_token"])))?;
         }
         if got.as_u16() != status {
             return Err(format!("expected {status}, got {got}: {text}").into());
@@ -102,6 +107,11 @@ impl Request<'_> {
         }
         Ok(())
     }
+}
+
+/// Prints a line. Where `println!` panics, as when nobody reads any more, this is an error.
+fn say(line: Arguments<'_>) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
 }
 
 /// A JSON text of several lines in which the long secrets are cut.

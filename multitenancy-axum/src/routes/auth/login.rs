@@ -7,14 +7,13 @@ use utoipa::ToSchema;
 use super::TokensBody;
 use crate::{
     extract::{CurrentRealm, Json, Peer},
-    openapi::TenantParam,
-    problem::{Problem, ProblemDocument},
+    problem::Problem,
 };
 
 /// What somebody signs in with.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Credentials)]
+#[schema(as = Credentials, example = json!({ "email": "ada@example.com", "password": "correct horse battery staple" }))]
 pub(crate) struct Request {
     /// The address.
     email: String,
@@ -32,12 +31,12 @@ pub(crate) struct Request {
     path = "/auth/login",
     operation_id = "login",
     tag = "auth",
-    params(TenantParam),
     request_body = Request,
     responses(
         (status = 200, description = "Tokens of a new session.", body = TokensBody),
-        (status = 401, description = "`invalid_credentials`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 403, description = "`account_inactive`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "`invalid_credentials`"),
+        (status = 403, description = "`account_inactive`, `tenant_inactive`"),
+        (status = 404, description = "`tenant_not_found`"),
     ),
     security(()),
 )]

@@ -7,7 +7,6 @@ use multitenancy_core::Tenancy;
 use crate::{
     extract::{Facts, unauthenticated},
     facts::bearer_token,
-    openapi::TenantParam,
     problem::Problem,
 };
 
@@ -19,7 +18,6 @@ use crate::{
     path = "/auth/logout",
     operation_id = "logout",
     tag = "auth",
-    params(TenantParam),
     responses((status = 204, description = "The session has ended.")),
     security(("bearer" = [])),
 )]

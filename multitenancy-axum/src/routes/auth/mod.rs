@@ -9,9 +9,10 @@ pub(super) mod switch;
 use multitenancy_core::{TenantId, account::SignedIn, auth::Scope};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::Object};
 
 use super::users::UserBody;
+use crate::openapi::one_of;
 
 /// Tokens, and whose they are.
 #[derive(Serialize, ToSchema)]
@@ -25,18 +26,25 @@ pub(super) struct TokensBody {
     #[serde(serialize_with = "expose")]
     #[schema(value_type = String)]
     refresh_token: SecretString,
-    /// Always `Bearer`.
+    #[schema(schema_with = token_type)]
     token_type: &'static str,
     /// How long the access token is good, in seconds.
     expires_in: u64,
-    /// The realm the tokens are good for: `platform` or `tenant`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = scope)]
     scope: Scope,
     /// The organization the tokens are good for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Uuid)]
     tenant_id: Option<TenantId>,
     user: UserBody,
+}
+
+fn token_type() -> Object {
+    one_of("What `Authorization` calls the access token.", &["Bearer"])
+}
+
+fn scope() -> Object {
+    one_of("The realm the tokens are good for.", &["platform", "tenant"])
 }
 
 impl From<SignedIn> for TokensBody {

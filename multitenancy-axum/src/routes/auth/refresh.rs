@@ -7,8 +7,7 @@ use utoipa::ToSchema;
 use super::TokensBody;
 use crate::{
     extract::{Facts, Json},
-    openapi::TenantParam,
-    problem::{Problem, ProblemDocument},
+    problem::Problem,
 };
 
 /// A token to exchange.
@@ -29,11 +28,10 @@ pub(crate) struct Request {
     path = "/auth/refresh",
     operation_id = "refresh",
     tag = "auth",
-    params(TenantParam),
     request_body = Request,
     responses(
         (status = 200, description = "New tokens of the same session.", body = TokensBody),
-        (status = 401, description = "`invalid_refresh_token`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "`invalid_refresh_token`"),
     ),
     security(()),
 )]

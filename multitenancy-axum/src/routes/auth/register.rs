@@ -6,23 +6,23 @@ use utoipa::ToSchema;
 
 use crate::{
     extract::{CurrentRealm, Json},
-    openapi::TenantParam,
-    problem::{Problem, ProblemDocument},
+    problem::Problem,
     routes::users::UserBody,
 };
 
 /// Somebody who wants an account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Registration)]
+#[schema(as = Registration, example = json!({ "email": "ada@example.com", "password": "correct horse battery staple" }))]
 pub(crate) struct Request {
     /// The address to sign in with.
-    #[schema(format = Email)]
+    #[schema(format = Email, max_length = 254)]
     email: String,
-    /// The password to sign in with: 12 characters at least, not a common one, by default.
-    #[schema(value_type = String, format = Password, write_only)]
+    /// The password to sign in with: not one that is easy to guess.
+    #[schema(value_type = String, format = Password, write_only, max_length = 1024)]
     password: SecretString,
     /// The whole name.
+    #[schema(max_length = 200)]
     full_name: Option<String>,
 }
 
@@ -34,11 +34,12 @@ pub(crate) struct Request {
     path = "/auth/register",
     operation_id = "register",
     tag = "auth",
-    params(TenantParam),
     request_body = Request,
     responses(
         (status = 201, description = "The new user.", body = UserBody),
-        (status = 409, description = "`email_taken`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "`registration_closed`, `tenant_inactive`"),
+        (status = 404, description = "`tenant_not_found`"),
+        (status = 409, description = "`email_taken`"),
     ),
     security(()),
 )]
@@ -47,11 +48,8 @@ pub(crate) async fn handler(
     realm: CurrentRealm,
     Json(request): Json<Request>,
 ) -> Result<(StatusCode, Json<UserBody>), Problem> {
-    let registration = Registration {
-        email: request.email.parse()?,
-        password: request.password,
-        full_name: request.full_name,
-    };
+    let registration =
+        Registration { email: request.email, password: request.password, full_name: request.full_name };
     let user = tenancy.register(&realm, registration).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }

@@ -1,30 +1,40 @@
 use axum::{extract::State, http::StatusCode};
 use multitenancy_core::{
     Error, Isolation, Result, Tenancy,
+    error::both,
     organization::NewOrganization,
     tenant::{Slug, TenantName},
 };
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::Object};
 
 use super::OrganizationBody;
 use crate::{
     extract::{Json, PlatformUser},
-    problem::{Problem, ProblemDocument},
+    openapi::one_of,
+    problem::Problem,
 };
 
 /// An organization that somebody wants.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewOrganization)]
+#[schema(as = NewOrganization, example = json!({ "name": "Acme" }))]
 pub(crate) struct Request {
-    /// What people call it: 1 to 200 characters.
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// Its name in addresses: 3 to 63 characters of a-z, 0-9 and -. Made from the name when absent.
+    /// Its name in addresses. Made from the name when absent.
+    #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9][a-z0-9-]*[a-z0-9]$")]
     slug: Option<String>,
-    /// How its data is kept apart: `shared`, `schema` or `database`. The deployment's default when absent.
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = wanted_isolation)]
     isolation: Option<Isolation>,
+}
+
+fn wanted_isolation() -> Object {
+    one_of(
+        "How its data is kept apart, among what the deployment has. Its default when absent.",
+        Isolation::ALL,
+    )
 }
 
 impl TryFrom<Request> for NewOrganization {
@@ -34,14 +44,8 @@ impl TryFrom<Request> for NewOrganization {
     fn try_from(request: Request) -> Result<Self> {
         let name = request.name.parse::<TenantName>();
         let slug = request.slug.map(|slug| slug.parse::<Slug>()).transpose();
-        match (name, slug) {
-            (Ok(name), Ok(slug)) => Ok(Self { name, slug, isolation: request.isolation }),
-            (name, slug) => {
-                let refused = [name.err(), slug.err()];
-                let fields = refused.iter().flatten().flat_map(Error::fields).cloned();
-                Err(Error::invalid(fields.collect()))
-            }
-        }
+        let (name, slug) = both(name, slug)?;
+        Ok(Self { name, slug, isolation: request.isolation })
     }
 }
 
@@ -57,8 +61,8 @@ impl TryFrom<Request> for NewOrganization {
     request_body = Request,
     responses(
         (status = 201, description = "The new organization, active.", body = OrganizationBody),
-        (status = 403, description = "`wrong_scope`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`slug_taken`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "`wrong_scope`"),
+        (status = 409, description = "`slug_taken`"),
     ),
     security(("bearer" = [])),
 )]

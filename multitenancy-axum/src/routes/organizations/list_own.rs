@@ -6,7 +6,6 @@ use utoipa::ToSchema;
 use super::OrganizationBody;
 use crate::{
     extract::{Authenticated, Json},
-    openapi::TenantParam,
     problem::Problem,
 };
 
@@ -26,7 +25,6 @@ pub(crate) struct Body {
     path = "/organizations/me",
     operation_id = "list_own_organizations",
     tag = "organizations",
-    params(TenantParam),
     responses((status = 200, description = "The caller's organizations.", body = Body)),
     security(("bearer" = [])),
     extensions(("x-permission" = json!(ReadOwnTenant::NAME))),

@@ -9,7 +9,9 @@ use multitenancy_core::{
     tenant::{Domain, Plan, Slug, TenantName, TenantSettings, TenantStatus},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::Object};
+
+use crate::openapi::one_of;
 
 /// An organization.
 #[derive(Serialize, ToSchema)]
@@ -23,16 +25,14 @@ pub(super) struct OrganizationBody {
     #[schema(value_type = String)]
     slug: Slug,
     /// Its own domain.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, required)]
     domain: Option<Domain>,
     /// What it pays for: `free`, `starter`, `pro`, `enterprise` or another.
     #[schema(value_type = String)]
     plan: Plan,
-    /// `provisioning`, `active`, `suspended` or `canceled`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = status)]
     status: TenantStatus,
-    /// How its data is kept apart: `shared`, `schema` or `database`.
-    #[schema(value_type = String)]
+    #[schema(schema_with = isolation)]
     isolation: Isolation,
     /// The platform user who owns it.
     #[schema(value_type = String, format = Uuid)]
@@ -44,6 +44,14 @@ pub(super) struct OrganizationBody {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+}
+
+fn status() -> Object {
+    one_of("Where it is in its life. Only one that is active can be worked in.", TenantStatus::ALL)
+}
+
+fn isolation() -> Object {
+    one_of("How its data is kept apart.", Isolation::ALL)
 }
 
 impl From<&Tenant> for OrganizationBody {

@@ -4,8 +4,7 @@ use multitenancy_core::{Permission, Tenancy, TenantId, permission::ReadOwnTenant
 use super::OrganizationBody;
 use crate::{
     extract::{Authenticated, Json, Path},
-    openapi::TenantParam,
-    problem::{Problem, ProblemDocument},
+    problem::Problem,
 };
 
 /// Read one of one's own organizations
@@ -14,10 +13,10 @@ use crate::{
     path = "/organizations/{id}",
     operation_id = "read_organization",
     tag = "organizations",
-    params(("id" = String, Path, description = "The id of the organization.", format = Uuid), TenantParam),
+    params(("id" = String, Path, description = "The id of the organization.", format = Uuid)),
     responses(
         (status = 200, description = "The organization.", body = OrganizationBody),
-        (status = 404, description = "`tenant_not_found`: not there, not theirs, or no id.", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "`tenant_not_found`, as for what is no id"),
     ),
     security(("bearer" = [])),
     extensions(("x-permission" = json!(ReadOwnTenant::NAME))),

@@ -15,12 +15,19 @@ pub(super) struct UserBody {
     #[schema(value_type = String, format = Uuid)]
     id: UserId,
     email: String,
+    #[schema(required)]
     username: Option<String>,
+    #[schema(required)]
     full_name: Option<String>,
+    #[schema(required)]
     first_name: Option<String>,
+    #[schema(required)]
     last_name: Option<String>,
+    #[schema(required)]
     display_name: Option<String>,
+    #[schema(required)]
     phone: Option<String>,
+    #[schema(required)]
     avatar_url: Option<String>,
     /// Free facts of the application.
     #[schema(value_type = Object)]
@@ -34,7 +41,7 @@ pub(super) struct UserBody {
     is_active: bool,
     /// Whether the address is proven.
     email_verified: bool,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required)]
     last_login_at: Option<Timestamp>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,

@@ -4,7 +4,6 @@ use multitenancy_core::{Permission, Tenancy, permission::ReadOwnProfile};
 use super::UserBody;
 use crate::{
     extract::{Authenticated, Json},
-    openapi::TenantParam,
     problem::Problem,
 };
 
@@ -14,7 +13,6 @@ use crate::{
     path = "/users/me",
     operation_id = "read_me",
     tag = "users",
-    params(TenantParam),
     responses((status = 200, description = "The caller.", body = UserBody)),
     security(("bearer" = [])),
     extensions(("x-permission" = json!(ReadOwnProfile::NAME))),

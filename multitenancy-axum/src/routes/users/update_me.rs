@@ -7,24 +7,30 @@ use utoipa::ToSchema;
 use super::UserBody;
 use crate::{
     extract::{Authenticated, Json},
-    openapi::TenantParam,
     problem::Problem,
 };
 
 /// A change of a profile. What is absent stays as it is; an empty text clears a field.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = ProfileUpdate)]
+#[schema(as = ProfileUpdate, example = json!({ "display_name": "Ada", "metadata": { "team": "engine" } }))]
 pub(crate) struct Request {
+    #[schema(max_length = 200)]
     username: Option<String>,
+    #[schema(max_length = 200)]
     full_name: Option<String>,
+    #[schema(max_length = 200)]
     first_name: Option<String>,
+    #[schema(max_length = 200)]
     last_name: Option<String>,
+    #[schema(max_length = 200)]
     display_name: Option<String>,
+    #[schema(max_length = 40)]
     phone: Option<String>,
     /// An `http` or `https` address.
+    #[schema(max_length = 2000)]
     avatar_url: Option<String>,
-    /// Merged key by key; a key that is null is removed.
+    /// Merged key by key; a key that is null is removed. At most 16 KiB in all.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
 }
@@ -37,7 +43,6 @@ pub(crate) struct Request {
     path = "/users/me",
     operation_id = "update_me",
     tag = "users",
-    params(TenantParam),
     request_body = Request,
     responses((status = 200, description = "The caller, as changed.", body = UserBody)),
     security(("bearer" = [])),

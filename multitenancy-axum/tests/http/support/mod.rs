@@ -1,12 +1,14 @@
 //! A small language to write transcripts in.
 
-pub mod failing;
+pub mod probe;
 mod request;
+mod wire;
 mod world;
 
 pub use self::{
     request::{Answer, Call},
-    world::{Api, World},
+    wire::Wire,
+    world::{Api, SECRET, World, document},
 };
 
 /// The password of everybody here.

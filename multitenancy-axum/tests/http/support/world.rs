@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use axum::{Router, http::Method};
-use multitenancy_axum::{Tenancy, app};
+use multitenancy_axum::{Tenancy, app, openapi};
 use multitenancy_core::{
     Clock, Environment, Role, Store, TenantContext, TenantId, Timestamp, UserId,
     auth::{KeyRing, SigningKey},
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{Call, PASSWORD};
 
-const SECRET: &str = "kX2v9QeT7mZr4LbN8wYc1HsJ5dFg3PaU";
+pub const SECRET: &str = "kX2v9QeT7mZr4LbN8wYc1HsJ5dFg3PaU";
 
 /// The machine's clock, and how far it was turned.
 #[derive(Default)]
@@ -34,6 +34,11 @@ pub struct Api {
     pub router: Router,
     pub tenancy: Tenancy,
     clock: Arc<TurnedClock>,
+}
+
+/// The document of an application with the defaults.
+pub fn document() -> Value {
+    serde_json::to_value(openapi(&Api::new().tenancy, "/api/v1")).unwrap()
 }
 
 /// Somebody who has signed in.

@@ -48,6 +48,11 @@ impl PasswordPolicy {
         self
     }
 
+    /// How many characters a password must have.
+    pub fn min_chars(&self) -> usize {
+        self.min_chars
+    }
+
     /// Judges a new password of the user with this address; `names` are the other names near it, such as the
     /// tenant's. Refusal is 422 on the field `password`.
     ///

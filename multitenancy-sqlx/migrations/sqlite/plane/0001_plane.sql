@@ -1,10 +1,13 @@
--- What every plane has: the control plane and each tenant. tenant_id stands in every key, although each plane is
--- a file of its own: so a tenant's rows can move to a store that keeps many tenants in one table.
+-- What every plane has: the control plane and each tenant. tenant_id stands in every row, and in every key but those of
+-- the marker, of which a file has one, and of the outbox, whose rows the file counts; although each plane is a file of
+-- its own. So a tenant's rows can move to a store that keeps many tenants in one table.
 -- Instants are whole microseconds since 1970; identifiers are 16 bytes.
 
+-- Whose file this is, and which schema it was last brought to: what does not fit is not served.
 CREATE TABLE multitenancy_marker (
-    one       INTEGER PRIMARY KEY CHECK (one = 1),
-    tenant_id BLOB NOT NULL
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    tenant_id   BLOB NOT NULL,
+    fingerprint TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE multitenancy_users (

@@ -1,0 +1,5 @@
+-- The database of a deployment and its two roles: to be run once, by a superuser. For production choose other passwords.
+DO $$ BEGIN CREATE ROLE multitenancy_app; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+CREATE ROLE app_admin LOGIN PASSWORD 'secret' CREATEDB CREATEROLE BYPASSRLS IN ROLE pg_signal_backend;
+CREATE ROLE app LOGIN PASSWORD 'secret' IN ROLE multitenancy_app;
+CREATE DATABASE app OWNER app_admin;

@@ -1,0 +1,203 @@
+//! The migrations of the tenants' storage, from the command line: whatever store DATABASE_URL names.
+
+use std::{error::Error, io::Write};
+
+use clap::{Args, Subcommand};
+use multitenancy::{
+    ControlContext, Store,
+    store::fleet::{FleetOptions, FleetStatus, FleetTenant, Outcome, Progress, Target, Tenants},
+    tenant::{TenantKey, not_found},
+};
+
+/// Brings the storage of tenants to another version, or tells where it is. Exits with 1 when one of them failed.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// One tenant, by its id or its slug; all of them without this.
+    #[arg(long, global = true, value_name = "ID or SLUG")]
+    tenant: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// To the newest version.
+    Up,
+    /// One version down from the highest that any of them is at.
+    Down,
+    /// To this version, up or down; 0 takes all back.
+    To { version: i64 },
+    /// Where each is, and what does not agree with this program.
+    Status,
+    /// What each has had, and when.
+    History,
+}
+
+type Outcomes = Result<(), Box<dyn Error>>;
+
+/// Does what the arguments say, and writes what becomes of it, line by line.
+pub async fn run(store: &dyn Store, arguments: &Arguments, out: &mut (dyn Write + Send)) -> Outcomes {
+    let tenants = match &arguments.tenant {
+        None => Tenants::All,
+        Some(name) => Tenants::Only(vec![find(store, name).await?]),
+    };
+    match arguments.command {
+        Command::Up => migrate(store, tenants, Target::Newest, out).await,
+        Command::Down => migrate(store, tenants, Target::Previous, out).await,
+        Command::To { version } => migrate(store, tenants, Target::Version(version), out).await,
+        Command::Status => status(store, &tenants, out).await,
+        Command::History => history(store, &tenants, out).await,
+    }
+}
+
+async fn find(store: &dyn Store, name: &str) -> multitenancy::Result<multitenancy::TenantId> {
+    let key = match name.parse() {
+        Ok(id) => TenantKey::Id(id),
+        Err(_) => TenantKey::Slug(name.parse()?),
+    };
+    let mut unit = store.read_control(&ControlContext::system("migration")).await?;
+    Ok(unit.tenants().find(&key).await?.ok_or_else(not_found)?.id)
+}
+
+async fn migrate(
+    store: &dyn Store,
+    tenants: Tenants,
+    target: Target,
+    out: &mut (dyn Write + Send),
+) -> Outcomes {
+    let options = FleetOptions { tenants, target, ..FleetOptions::default() };
+    let mut run = store.fleet().migrate_all(&options).await?;
+    while let Some(Progress { tenant, done, of, outcome }) = run.next().await {
+        let FleetTenant { id, slug, .. } = tenant;
+        let told = match outcome {
+            Outcome::Current => "is there already".to_owned(),
+            Outcome::Migrated { from, to } => format!("{from} → {to}"),
+            Outcome::Failed(error) => format!("FAILED: {error}"),
+        };
+        writeln!(out, "{done}/{of} {id} {slug}: {told}")?;
+    }
+    let report = run.finish().await;
+    let (there, failed) = (report.skipped + report.current, report.failed.len());
+    writeln!(out, "{} migrated, {there} already there, {failed} failed", report.migrated)?;
+    Ok(report.into_result()?)
+}
+
+async fn status(store: &dyn Store, tenants: &Tenants, out: &mut (dyn Write + Send)) -> Outcomes {
+    let mut unread = 0;
+    for FleetStatus { tenant: FleetTenant { id, slug, .. }, state } in store.fleet().status(tenants).await? {
+        match state {
+            Ok(state) => {
+                let served = if state.current { "served" } else { "not served" };
+                let (applied, newest, pending) = (state.applied, state.newest, state.pending);
+                writeln!(out, "{id} {slug}: at {applied} of {newest}, {pending} pending, {served}")?;
+                for drift in state.drift {
+                    writeln!(out, "  drift: {drift}")?;
+                }
+            }
+            Err(error) => {
+                unread += 1;
+                writeln!(out, "{id} {slug}: can not be read: {error}")?;
+            }
+        }
+    }
+    if unread == 0 { Ok(()) } else { Err(format!("{unread} could not be read").into()) }
+}
+
+async fn history(store: &dyn Store, tenants: &Tenants, out: &mut (dyn Write + Send)) -> Outcomes {
+    for FleetStatus { tenant: FleetTenant { id, slug, .. }, .. } in store.fleet().status(tenants).await? {
+        writeln!(out, "{id} {slug}:")?;
+        for entry in store.fleet().history(id).await? {
+            let (at, took) = (entry.applied_at.format("%Y-%m-%d %H:%M:%S UTC"), entry.duration.as_millis());
+            let drift = entry.drift.map_or_else(String::new, |kind| format!(", drifted: {kind:?}"));
+            writeln!(out, "  {} {} at {at}, in {took} ms{drift}", entry.version, entry.description)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use multitenancy::{
+        Isolation, Tenant, TenantId, UserId,
+        sqlx::SqliteStore,
+        tenant::{Plan, TenantSettings, TenantStatus},
+    };
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    async fn said(store: &dyn Store, line: &[&str]) -> (String, Option<String>) {
+        let line = Line::parse_from([&["migrate"], line].concat());
+        let mut out = Vec::new();
+        let outcome = run(store, &line.arguments, &mut out).await;
+        (String::from_utf8(out).unwrap(), outcome.err().map(|error| error.to_string()))
+    }
+
+    async fn registered(store: &dyn Store, slug: &str) -> Tenant {
+        let environment = store.environment();
+        let now = environment.now();
+        let tenant = Tenant {
+            id: TenantId::generate(environment),
+            name: slug.parse().unwrap(),
+            slug: slug.parse().unwrap(),
+            domain: None,
+            plan: Plan::default(),
+            status: TenantStatus::Active,
+            isolation: Isolation::Database,
+            owner_id: UserId::generate(environment),
+            settings: TenantSettings::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
+        unit.tenants().insert(&tenant).await.unwrap();
+        unit.commit().await.unwrap();
+        tenant
+    }
+
+    /// What failed is told where it happens, and in the exit code.
+    #[tokio::test]
+    async fn each_tenant_has_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().display());
+        let store = SqliteStore::builder(&url).connect().await.unwrap();
+        let acme = registered(&store, "acme").await;
+        store.provision(&acme).await.unwrap();
+
+        let summary = |told: &str| (format!("{told}\n"), None);
+        assert_eq!(said(&store, &["up"]).await, summary("0 migrated, 1 already there, 0 failed"));
+        let line = format!("{} acme: at 0 of 0, 0 pending, served", acme.id);
+        assert_eq!(said(&store, &["status"]).await, summary(&line));
+        assert_eq!(said(&store, &["status", "--tenant", "acme"]).await, summary(&line));
+        assert_eq!(said(&store, &["status", "--tenant", &acme.id.to_string()]).await, summary(&line));
+        assert_eq!(
+            said(&store, &["history", "--tenant", "acme"]).await,
+            summary(&format!("{} acme:", acme.id))
+        );
+        for command in [&["down"][..], &["to", "0"]] {
+            assert_eq!(said(&store, command).await, summary("0 migrated, 1 already there, 0 failed"));
+        }
+        let unknown = Some("there is no such organization".to_owned());
+        assert_eq!(said(&store, &["up", "--tenant", "nobody"]).await, (String::new(), unknown));
+        assert!(said(&store, &["to", "7"]).await.1.unwrap().contains("no migration 7"));
+
+        // One whose storage has gone.
+        let lost = registered(&store, "lost").await;
+        let (out, error) = said(&store, &["up"]).await;
+        assert_eq!(
+            out,
+            format!(
+                "1/1 {} lost: FAILED: this organization has no storage\n0 migrated, 1 already there, 1 failed\n",
+                lost.id
+            )
+        );
+        assert_eq!(error.unwrap(), format!("1 of 1 tenants could not be migrated: {}", lost.id));
+        assert_eq!(said(&store, &["status"]).await.1.unwrap(), "1 could not be read");
+    }
+}

@@ -1,0 +1,71 @@
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use crate::program::{Program, reply};
+
+const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// A client that sends its head byte by byte, or nothing, or asks and then lies idle is closed after the bound; one
+/// that is prompt is served all the while.
+#[test]
+fn a_slow_head_is_closed_after_the_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start(directory.path(), &[("HEADER_READ_TIMEOUT_SECONDS", "2")]);
+    for begun in ["", "G", "PRI * HTTP/2.0\r\n", "GET /health/live HTTP/1.1\r\nhost: loc", LIVE] {
+        let start = Instant::now();
+        let mut slow = program.connect();
+        slow.write_all(begun.as_bytes()).unwrap();
+        let said = reply(&mut slow);
+        assert!(start.elapsed() < Duration::from_secs(6), "{begun:?}: {:?}", start.elapsed());
+        if begun == LIVE {
+            assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+        }
+        if !begun.starts_with("PRI") {
+            assert!(start.elapsed() > Duration::from_secs(1), "{begun:?}: closed before its time");
+        }
+    }
+    // Each byte comes in time, the head does not.
+    let mut trickling = program.connect();
+    let start = Instant::now();
+    for byte in "GET /health/live HTTP/1.1\r\nx-long: ".bytes().chain(std::iter::repeat_n(b'x', 200)) {
+        if trickling.write_all(&[byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    let mut prompt = program.connect();
+    assert!(answered(&mut prompt));
+}
+
+/// With as many connections as may be open, another one waits until one of them is closed.
+#[test]
+fn connections_are_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start(directory.path(), &[("MAX_CONNECTIONS", "2")]);
+    let mut first = program.connect();
+    let mut second = program.connect();
+    assert!(answered(&mut first) && answered(&mut second));
+    let mut third = program.connect();
+    third.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert!(!answered(&mut third), "a third connection is served");
+    drop(first);
+    third.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert!(has_reply(&mut third));
+}
+
+fn answered(stream: &mut TcpStream) -> bool {
+    stream.write_all(LIVE.as_bytes()).unwrap();
+    has_reply(stream)
+}
+
+fn has_reply(stream: &mut TcpStream) -> bool {
+    let mut start = [0; 12];
+    let read = stream.read_exact(&mut start).is_ok() && &start == b"HTTP/1.1 200";
+    // The rest of it, so that the next reply is not taken for this one: it is small, and there already.
+    let mut rest = [0; 4096];
+    read && stream.read(&mut rest).is_ok()
+}

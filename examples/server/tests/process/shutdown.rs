@@ -1,0 +1,105 @@
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::program::{Program, head, reply};
+
+const REGISTER: &str = "/api/v1/auth/register";
+pub const LOG_IN: &str = "/api/v1/auth/login";
+/// Far above what a busy machine needs, and below the 30 s for which requests are waited for.
+pub const BOUND: Duration = Duration::from_secs(15);
+pub const ADA: &str = r#"{"email":"ada@example.com","password":"correct horse battery staple"}"#;
+
+/// A registration of which the last byte has not been sent, and which the server says it is in the midst of.
+pub fn half_sent(program: &Program) -> TcpStream {
+    let mut stream = program.connect();
+    let head = head(REGISTER, ADA.len()).replacen("\r\n", "\r\nexpect: 100-continue\r\n", 1);
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut told = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(&ADA.as_bytes()[..ADA.len() - 1]).unwrap();
+    stream
+}
+
+/// Waits until no new connection is taken: the signal has been heard.
+pub fn wait_until_closed(program: &Program) {
+    let start = Instant::now();
+    while TcpStream::connect(program.address).is_ok() {
+        assert!(start.elapsed() < BOUND, "new connections are still accepted");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a file of the data has its WAL beside it.
+fn is_whole(directory: &Path) -> bool {
+    directory.join("data/control.db").exists() && !directory.join("data/control.db-wal").exists()
+}
+
+/// SIGTERM and Ctrl-C alike: what runs finishes, nothing new begins, the files are whole, the process ends well, and
+/// the next one finds everything.
+#[test]
+fn a_request_under_way_outlives_the_signal() {
+    for signal in ["TERM", "INT"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut program = Program::start(directory.path(), &[]);
+        let mut slow = half_sent(&program);
+        program.signal(signal);
+        wait_until_closed(&program);
+        slow.write_all(&ADA.as_bytes()[ADA.len() - 1..]).unwrap();
+        let registered = reply(&mut slow);
+        assert!(registered.starts_with("HTTP/1.1 201 "), "{registered}");
+        assert_eq!(program.ended(BOUND).code(), Some(0), "{signal}");
+        assert!(is_whole(directory.path()));
+
+        let program = Program::start(directory.path(), &[]);
+        assert!(program.post(LOG_IN, ADA).starts_with("HTTP/1.1 200 "));
+    }
+}
+
+/// A connection that lies idle keeps nobody waiting.
+#[test]
+fn an_idle_connection_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    let _silent = program.connect();
+    sleep(Duration::from_millis(200));
+    program.signal("TERM");
+    assert_eq!(program.ended(BOUND).code(), Some(0));
+}
+
+/// What does not finish within the bound is cut off, and of it nothing is left.
+#[test]
+fn a_request_that_does_not_finish_is_cut_off_at_the_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(directory.path(), &[("SHUTDOWN_TIMEOUT_SECONDS", "2")]);
+    let mut slow = half_sent(&program);
+    let start = Instant::now();
+    program.signal("TERM");
+    assert_eq!(program.ended(BOUND).code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_secs(2), "cut off before its time");
+    assert_eq!(reply(&mut slow), "");
+    assert!(is_whole(directory.path()));
+    let program = Program::start(directory.path(), &[]);
+    assert!(program.post(LOG_IN, ADA).starts_with("HTTP/1.1 401 "));
+}
+
+/// The bound is 30 s; a second signal does not wait for it.
+#[test]
+fn a_second_signal_stops_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    let mut slow = half_sent(&program);
+    program.signal("INT");
+    wait_until_closed(&program);
+    let start = Instant::now();
+    program.signal("INT");
+    assert_eq!(program.ended(BOUND).code(), Some(0));
+    assert!(start.elapsed() < BOUND, "{:?}", start.elapsed());
+    assert_eq!(reply(&mut slow), "");
+    assert!(is_whole(directory.path()));
+}

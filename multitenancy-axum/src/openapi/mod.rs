@@ -1,0 +1,81 @@
+//! The OpenAPI document: put together from the same declarations as the router.
+
+mod answers;
+mod requests;
+
+use multitenancy_core::Tenancy;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ComponentsBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder,
+        path::Operation,
+        schema::Type,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use crate::{prefix::Prefix, problem::ProblemDocument, routes, system};
+
+/// The OpenAPI document of the framework's endpoints as this application serves them, nested under `prefix`, such as
+/// `/api/v1`.
+///
+/// ```
+/// use multitenancy_axum::Tenancy;
+/// use multitenancy_core::memory::MemoryStore;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tenancy = Tenancy::builder(MemoryStore::default()).without_background_work().build()?;
+/// let document = multitenancy_axum::openapi(&tenancy, "/api/v1");
+/// assert!(document.paths.paths.contains_key("/api/v1/auth/login"));
+/// # Ok(())
+/// # }
+/// ```
+pub fn openapi(tenancy: &Tenancy, prefix: &str) -> OpenApi {
+    let mut endpoints = routes::documented().into_openapi();
+    for operation in operations(&mut endpoints) {
+        requests::describe(operation, tenancy.resolution());
+        answers::describe_refusals(operation);
+    }
+    let prefix = Prefix::lenient(prefix);
+    let mut document = head().nest(prefix.as_str(), endpoints);
+    document.merge(system::documented().into_openapi());
+    requests::describe_password(&mut document, tenancy.password_policy());
+    for operation in operations(&mut document) {
+        answers::complete(operation);
+    }
+    document
+}
+
+fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
+    let items = document.paths.paths.values_mut();
+    items.flat_map(|item| [&mut item.get, &mut item.put, &mut item.post]).flatten()
+}
+
+/// A text of which there are so many.
+pub(crate) fn one_of(description: &str, known: &[impl ToString]) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .enum_values(Some(known.iter().map(ToString::to_string)))
+        .build()
+}
+
+fn head() -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The access token of POST /auth/login or POST /auth/switch."))
+        .build();
+    let components = ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .schema(ProblemDocument::name(), ProblemDocument::schema())
+        .build();
+    let info = InfoBuilder::new()
+        .title("multitenancy")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Every request belongs to exactly one tenant, or to the platform. Refusals are problems (RFC 9457).",
+        ))
+        .build();
+    OpenApiBuilder::new().info(info).components(Some(components)).build()
+}

@@ -1,0 +1,218 @@
+//! The migrations of one kind of storage: the framework's, and the application's after them, each with a history of its
+//! own. What is to be done is planned here; nothing is read or written.
+
+use std::time::Duration;
+
+use multitenancy_core::{
+    Error, Result, Timestamp,
+    store::fleet::{AppliedMigration, Drift, DriftKind, FleetState},
+};
+use sha2::{Digest, Sha256};
+use sqlx::migrate::{Migration, Migrator};
+
+/// What stands in the place of a fingerprint while storage is between two versions: no program serves it.
+pub(crate) const UNDERWAY: &str = "underway";
+
+pub(crate) struct Migrations {
+    histories: Vec<Migrator>,
+    /// Which of them is the application's.
+    application: Option<usize>,
+    /// Each version of the application's, from 0 on, with what names the whole at it.
+    fingerprints: Vec<(i64, String)>,
+}
+
+/// A migration that some storage has had.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Applied {
+    /// Whose it is: an index of [`Migrations::histories`].
+    pub history: i32,
+    pub version: i64,
+    pub description: String,
+    pub installed_on: Timestamp,
+    pub checksum: Vec<u8>,
+    pub execution_time: i64,
+}
+
+/// What brings storage to a version.
+#[derive(Debug)]
+pub(crate) struct Plan<'m> {
+    pub steps: Vec<Step<'m>>,
+    /// Where it was.
+    pub from: i64,
+}
+
+/// One migration to apply, or to take back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<'m> {
+    pub history: &'m Migrator,
+    pub migration: &'m Migration,
+}
+
+/// What to do about storage that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Make it.
+    Make,
+    /// Refuse: an active tenant's storage that has gone must not come back empty.
+    Refuse,
+}
+
+impl Migrations {
+    pub fn new(framework: impl IntoIterator<Item = Migrator>, application: Option<Migrator>) -> Self {
+        let mut histories: Vec<_> = framework.into_iter().collect();
+        let index = application.is_some().then_some(histories.len());
+        histories.extend(application);
+        let fingerprints = fingerprints(&histories, index);
+        Self { histories, application: index, fingerprints }
+    }
+
+    pub fn histories(&self) -> &[Migrator] {
+        &self.histories
+    }
+
+    /// The application's newest version; 0 when it has none.
+    pub fn newest(&self) -> i64 {
+        self.fingerprints.last().map_or(0, |(version, _)| *version)
+    }
+
+    /// Names this program's newest schema: what was brought to it is current.
+    pub fn fingerprint(&self) -> &str {
+        self.fingerprints.last().map_or(UNDERWAY, |(_, fingerprint)| fingerprint)
+    }
+
+    /// Names the schema at one of the application's versions. Refuses a version that is none.
+    pub fn fingerprint_at(&self, version: i64) -> Result<&str> {
+        let found = self.fingerprints.iter().find(|(known, _)| *known == version);
+        found.map(|(_, fingerprint)| &**fingerprint).ok_or_else(|| {
+            Error::config(format!("this program has no migration {version} of tenants, and it is not 0"))
+        })
+    }
+
+    /// The version that a fingerprint names.
+    pub fn version_of(&self, fingerprint: &str) -> Option<i64> {
+        self.fingerprints.iter().find(|(_, known)| known == fingerprint).map(|(version, _)| *version)
+    }
+
+    /// The highest version below this one.
+    pub fn before(&self, version: i64) -> i64 {
+        self.fingerprints.iter().rev().map(|(known, _)| *known).find(|known| *known < version).unwrap_or(0)
+    }
+
+    /// What brings storage that has had `applied` to `version`. Refuses what has drifted, and what can not be taken back.
+    pub fn plan(&self, applied: &[Applied], version: i64) -> Result<Plan<'_>> {
+        let mut steps = Vec::new();
+        let mut drift = Vec::new();
+        for (index, history) in self.histories.iter().enumerate() {
+            let own: Vec<_> = applied.iter().filter(|row| row.history as usize == index).collect();
+            drift.extend(own.iter().filter_map(|row| drifted(history, row)));
+            let target = if self.application == Some(index) { version } else { i64::MAX };
+            for row in own.iter().rev().filter(|row| row.version > target) {
+                let down = history.iter().find(|migration| {
+                    migration.version == row.version && migration.migration_type.is_down_migration()
+                });
+                let step = down.map(|migration| Step { history, migration });
+                steps.push(step.ok_or_else(|| irreversible(row)));
+            }
+            let pending = ups(history).filter(|migration| {
+                migration.version <= target && own.iter().all(|row| row.version != migration.version)
+            });
+            steps.extend(pending.map(|migration| Ok(Step { history, migration })));
+        }
+        if let Some(refusal) = Drift::refusal(&drift) {
+            return Err(refusal);
+        }
+        Ok(Plan { steps: steps.into_iter().collect::<Result<_>>()?, from: self.version(applied) })
+    }
+
+    /// What storage that has had `applied`, and is marked so, says of itself.
+    pub fn state(&self, applied: &[Applied], marker: &str) -> FleetState {
+        let pending = self.application().map_or(0, |history| {
+            let missing = |up: &&Migration| !self.own(applied).any(|row| row.version == up.version);
+            ups(history).filter(missing).count()
+        });
+        let drift = applied.iter().filter_map(|row| drifted(self.histories.get(row.history as usize)?, row));
+        FleetState {
+            applied: self.version(applied),
+            newest: self.newest(),
+            pending,
+            drift: drift.collect(),
+            current: marker == self.fingerprint(),
+        }
+    }
+
+    /// The application's own history.
+    pub fn history(&self, applied: &[Applied]) -> Vec<AppliedMigration> {
+        let Some(history) = self.application() else { return Vec::new() };
+        let told = |row: &Applied| AppliedMigration {
+            version: row.version,
+            description: row.description.clone(),
+            applied_at: row.installed_on,
+            // Negative when the process ended before it was known.
+            duration: Duration::from_nanos(row.execution_time.try_into().unwrap_or(0)),
+            drift: drifted(history, row).map(|drift| drift.kind),
+        };
+        self.own(applied).map(told).collect()
+    }
+
+    fn application(&self) -> Option<&Migrator> {
+        self.histories.get(self.application?)
+    }
+
+    fn own<'a>(&self, applied: &'a [Applied]) -> impl Iterator<Item = &'a Applied> {
+        let index = self.application;
+        applied.iter().filter(move |row| Some(row.history as usize) == index)
+    }
+
+    fn version(&self, applied: &[Applied]) -> i64 {
+        self.own(applied).map(|row| row.version).max().unwrap_or(0)
+    }
+}
+
+fn ups(history: &Migrator) -> impl Iterator<Item = &Migration> {
+    history.iter().filter(|migration| migration.migration_type.is_up_migration())
+}
+
+fn drifted(history: &Migrator, row: &Applied) -> Option<Drift> {
+    let (version, description) = (row.version, row.description.clone());
+    let kind = match ups(history).find(|migration| migration.version == version) {
+        Some(migration) if *migration.checksum == *row.checksum => return None,
+        Some(_) => DriftKind::Edited,
+        None if history.ignore_missing => return None,
+        None => DriftKind::Missing,
+    };
+    Some(Drift { version, description, kind })
+}
+
+fn irreversible(row: &Applied) -> Error {
+    let Applied { version, description, .. } = row;
+    Error::config(format!(
+        "migration {version} ({description}) can not be taken back: it has no down script, and nothing was changed"
+    ))
+}
+
+/// Names what these migrations lead to, in their order and each with its history, for every version of the application's.
+/// Scripts that take back are no part of it: adding one changes no storage.
+fn fingerprints(histories: &[Migrator], application: Option<usize>) -> Vec<(i64, String)> {
+    let named =
+        |hasher: &Sha256| hasher.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hasher = Sha256::new();
+    let mut named_at = Vec::new();
+    for (index, history) in histories.iter().enumerate() {
+        hasher.update(history.table_name.as_bytes());
+        let own = application == Some(index);
+        if own {
+            named_at.push((0, named(&hasher)));
+        }
+        for migration in ups(history) {
+            hasher.update(migration.version.to_le_bytes());
+            hasher.update(&migration.checksum);
+            if own {
+                named_at.push((migration.version, named(&hasher)));
+            }
+        }
+    }
+    if named_at.is_empty() {
+        named_at.push((0, named(&hasher)));
+    }
+    named_at
+}

@@ -1,0 +1,212 @@
+//! What units of work may not do: making roles, schemas and databases. It has connections of its own, with the rights to
+//! do it.
+
+use multitenancy_core::{Isolation, Result, Tenant, TenantId, store::fleet::Outcome};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
+
+use super::{
+    audit::{self, AuditOptions, Fault},
+    engine::execute,
+    error::{is, store_error},
+    migration::{self, Schema},
+    place::{APP_ROLE, Home, storage_name},
+};
+use crate::{
+    connections::close,
+    migrations::{Missing, UNDERWAY},
+};
+
+#[derive(Debug)]
+pub(super) struct Admin {
+    pub options: PgConnectOptions,
+    pub audit: AuditOptions,
+}
+
+impl Admin {
+    /// Makes the role that units of work run as, when it is not there.
+    pub async fn make_role(&self) -> Result<()> {
+        let mut connection = self.connect(&Home::control()).await?;
+        // Many may start at once: another's role is as good.
+        let made = execute(
+            &mut connection,
+            AssertSqlSafe(format!(
+                "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN \
+                 CREATE ROLE {APP_ROLE} NOLOGIN; END IF; \
+                 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            )),
+        );
+        made.await.map_err(store_error)?;
+        close(connection).await;
+        Ok(())
+    }
+
+    /// Brings `home`, on a connection to its database, to a version of `schema`. Until that one goes elsewhere nobody else
+    /// changes it; after an error, close it.
+    pub async fn bring(
+        &self,
+        connection: &mut PgConnection,
+        home: &Home,
+        schema: &Schema,
+        version: i64,
+        absent: Missing,
+    ) -> Result<Outcome> {
+        enter(connection, home).await?;
+        if home.schema == "public" {
+            migration::prepare_database(connection).await?;
+        } else if absent == Missing::Make {
+            let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", home.schema);
+            execute(connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
+        }
+        if absent == Missing::Make && home.is_one_tenants() {
+            schema.refuse_others(connection, home.plane()).await?;
+        }
+        let outcome = schema.bring(connection, home, version, absent).await?;
+        // The control plane's database is looked at as a whole, once when all is migrated.
+        if home.database.is_some() && (absent == Missing::Make || !matches!(outcome, Outcome::Current)) {
+            let faults = audit::examine(connection, &self.audit).await?;
+            if let Err(unsafe_) = audit::refuse(&faults) {
+                // Refused until it is mended, and looked at again by the next migration.
+                schema.mark(connection, home, UNDERWAY).await.map_err(store_error)?;
+                return Err(unsafe_);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Lets a tenant in among those that share the tables at `home`, if these are at `schema`.
+    pub async fn admit(
+        &self,
+        connection: &mut PgConnection,
+        home: &Home,
+        schema: &Schema,
+        tenant: TenantId,
+    ) -> Result<()> {
+        enter(connection, home).await?;
+        schema.check(connection, home.plane()).await?;
+        sqlx::query(
+            "INSERT INTO multitenancy_marker (tenant_id, fingerprint) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(tenant.as_uuid())
+        .bind(schema.migrations.fingerprint())
+        .execute(connection)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Removes a tenant's storage and all that is in it.
+    pub async fn remove(&self, tenant: &Tenant) -> Result<()> {
+        let name = storage_name(tenant.id);
+        let mut connection = self.connect(&Home::control()).await?;
+        // Of whoever was cut off making it, the server may still be at work: what it finishes later would be left over.
+        match tenant.isolation {
+            Isolation::Shared => lock(&mut connection, &Home::shared().schema).await?,
+            Isolation::Schema | Isolation::Database => lock(&mut connection, &name).await?,
+        }
+        match tenant.isolation {
+            Isolation::Shared => remove_rows(&mut connection, tenant.id).await?,
+            Isolation::Schema => {
+                let sql = format!("DROP SCHEMA IF EXISTS {name} CASCADE");
+                execute(&mut connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
+            }
+            Isolation::Database => {
+                let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                execute(&mut connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
+            }
+        }
+        close(connection).await;
+        Ok(())
+    }
+
+    /// Every fault of the database that `home` is in.
+    pub async fn audit(&self, home: &Home) -> Result<Vec<Fault>> {
+        let mut connection = self.connect(home).await?;
+        let faults = audit::examine(&mut connection, &self.audit).await?;
+        close(connection).await;
+        Ok(faults)
+    }
+
+    pub async fn make_database(&self, name: &str) -> Result<()> {
+        let mut connection = self.connect(&Home::control()).await?;
+        lock(&mut connection, name).await?;
+        let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+            .bind(name)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(store_error)?;
+        if !there {
+            let made = execute(&mut connection, AssertSqlSafe(format!("CREATE DATABASE {name}"))).await;
+            made.map_err(store_error)?;
+        }
+        let grants = format!(
+            "REVOKE ALL ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO {APP_ROLE}"
+        );
+        execute(&mut connection, AssertSqlSafe(grants)).await.map_err(store_error)?;
+        close(connection).await;
+        Ok(())
+    }
+
+    /// A connection to the database that `home` is in.
+    pub async fn connect(&self, home: &Home) -> Result<PgConnection> {
+        // Notices that something is there already are no news.
+        let options = self.options.clone().options([("client_min_messages", "warning")]);
+        let options = match &home.database {
+            Some(database) => options.database(database),
+            None => options,
+        };
+        options.connect().await.map_err(|error| match is(&error, "3D000") && home.database.is_some() {
+            true => migration::missing(home.plane()).with_source(error),
+            false => store_error(error),
+        })
+    }
+}
+
+/// Goes to `home`, and waits for the only right to change it, held until the connection goes elsewhere or is closed: many
+/// processes may start at once. Takes back what was told the session before.
+pub(super) async fn enter(connection: &mut PgConnection, home: &Home) -> Result<()> {
+    let schema = &home.schema;
+    let sql = format!(
+        "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; SELECT pg_advisory_unlock_all(); \
+         SET search_path TO {schema}; SELECT pg_advisory_lock(hashtextextended('multitenancy:{schema}', 0))"
+    );
+    execute(connection, AssertSqlSafe(sql)).await.map_err(store_error)
+}
+
+/// Waits for the only right to change `what` in this database.
+async fn lock(connection: &mut PgConnection, what: &str) -> Result<()> {
+    let locked =
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended('multitenancy:' || $1, 0))").bind(what);
+    locked.execute(connection).await.map(drop).map_err(store_error)
+}
+
+/// Removes a tenant's rows from all shared tables. What others refer to is tried again when they are gone.
+async fn remove_rows(connection: &mut PgConnection, tenant: TenantId) -> Result<()> {
+    let (schema, tenant) = (Home::shared().schema, tenant.as_uuid());
+    let delete = format!(
+        "DO $$ DECLARE
+            target regclass;
+            rounds int := 0;
+            referred_to boolean := true;
+        BEGIN
+            WHILE referred_to LOOP
+                referred_to := false;
+                FOR target IN
+                    SELECT c.oid::regclass FROM pg_class AS c
+                    JOIN pg_namespace AS n ON n.oid = relnamespace JOIN pg_attribute ON attrelid = c.oid
+                    WHERE nspname = '{schema}' AND relkind IN ('r', 'p') AND NOT relispartition
+                        AND attname = 'tenant_id' AND NOT attisdropped
+                LOOP
+                    BEGIN
+                        EXECUTE format('DELETE FROM %s WHERE tenant_id = %L', target, '{tenant}');
+                    EXCEPTION WHEN foreign_key_violation THEN referred_to := true;
+                    END;
+                END LOOP;
+                rounds := rounds + 1;
+                IF rounds > 1000 THEN
+                    RAISE EXCEPTION 'rows of % refer to each other in a circle', '{tenant}';
+                END IF;
+            END LOOP;
+        END $$"
+    );
+    execute(connection, AssertSqlSafe(delete)).await.map_err(store_error)
+}

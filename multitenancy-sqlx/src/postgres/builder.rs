@@ -1,0 +1,220 @@
+use std::time::Duration;
+
+use multitenancy_core::{Environment, Error, Isolation, Result};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{migrate::Migrator, postgres::PgConnectOptions};
+
+use super::{audit::AuditOptions, refusal::explained, store::PgStore};
+use crate::connections::Limits;
+
+/// Opens a [`PgStore`].
+pub struct PgStoreBuilder {
+    url: SecretString,
+    admin_url: Option<SecretString>,
+    pub(super) environment: Environment,
+    pub(super) control_migrations: Option<Migrator>,
+    pub(super) tenant_migrations: Option<Migrator>,
+    pub(super) default_isolation: Isolation,
+    pub(super) limits: Limits,
+    pub(super) per_tenant: Option<usize>,
+    pub(super) timeouts: Timeouts,
+    pub(super) pooled: bool,
+    pub(super) allow_privileged_url: bool,
+    pub(super) audit: AuditOptions,
+}
+
+/// What PostgreSQL ends by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    pub statement: Duration,
+    pub lock: Duration,
+    pub idle: Duration,
+}
+
+impl PgStoreBuilder {
+    pub(super) fn new(url: &str) -> Self {
+        Self {
+            url: url.into(),
+            admin_url: None,
+            environment: Environment::system(),
+            control_migrations: None,
+            tenant_migrations: None,
+            default_isolation: Isolation::Shared,
+            limits: Limits {
+                open: 50,
+                wait: Duration::from_secs(5),
+                lifetime: Some(Duration::from_secs(3600)),
+            },
+            per_tenant: None,
+            timeouts: Timeouts {
+                statement: Duration::from_secs(30),
+                lock: Duration::from_secs(10),
+                idle: Duration::from_secs(60),
+            },
+            pooled: false,
+            allow_privileged_url: cfg!(debug_assertions),
+            audit: AuditOptions::default(),
+        }
+    }
+
+    /// The URL of the role that makes schemas, databases and roles, and migrates. It owns the tables and bypasses
+    /// row-level security. Default: the store's own URL, whose role then has to have these rights.
+    #[must_use]
+    pub fn admin_url(mut self, url: &str) -> Self {
+        self.admin_url = Some(url.into());
+        self
+    }
+
+    /// Whether the store's own URL may be of a privileged role: a superuser, one that bypasses row-level security, makes
+    /// roles or owns what it works on, or can become such a role. Units of work then assume a restricted role on every
+    /// connection, which a statement of theirs can take off again. Default: in debug builds only; refused otherwise.
+    #[must_use]
+    pub fn allow_privileged_url(mut self, allow: bool) -> Self {
+        self.allow_privileged_url = allow;
+        self
+    }
+
+    /// A table that belongs to no tenant, such as one of countries: units of work may read it and nothing more. Its name
+    /// alone means that table in every schema, `reference.countries` the one in that schema.
+    #[must_use]
+    pub fn reference_table(mut self, name: &str) -> Self {
+        self.audit.reference_tables.push(name.to_owned());
+        self
+    }
+
+    /// Whether the server may be older than the fixes of row-level security, which came with PostgreSQL 17.6, 16.10,
+    /// 15.14 and 14.19. Default: no.
+    #[must_use]
+    pub fn allow_old_server(mut self, allow: bool) -> Self {
+        self.audit.old_server = allow;
+        self
+    }
+
+    /// The application's migrations of the control plane, after the framework's and with a history of their own.
+    #[must_use]
+    pub fn control_migrations(mut self, migrations: Migrator) -> Self {
+        self.control_migrations = Some(migrations);
+        self
+    }
+
+    /// The application's migrations of tenants, after the framework's and with a history of their own. They run in the
+    /// schema that tenants share, in each tenant's schema and in each tenant's database alike: write names without a
+    /// schema, and `SELECT multitenancy.protect('projects')` after each table.
+    #[must_use]
+    pub fn tenant_migrations(mut self, migrations: Migrator) -> Self {
+        self.tenant_migrations = Some(migrations);
+        self
+    }
+
+    /// How a tenant is kept apart that does not say how. Default [`Isolation::Shared`].
+    #[must_use]
+    pub fn default_isolation(mut self, isolation: Isolation) -> Self {
+        self.default_isolation = isolation;
+        self
+    }
+
+    /// How many connections may be open at once, over all tenants and all isolations. Default 50. Hearing of changes by
+    /// other processes takes one more, and migrating and making tenants a few, for as long as it lasts. The server needs a
+    /// moment to end what was closed: leave it some to spare.
+    #[must_use]
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.limits.open = count;
+        self
+    }
+
+    /// How many of them one tenant may have at once, so that its burst leaves some for the others. Default: half.
+    #[must_use]
+    pub fn max_connections_per_tenant(mut self, count: usize) -> Self {
+        self.per_tenant = Some(count);
+        self
+    }
+
+    /// How long a unit of work waits for its turn and for room before it is refused as overloaded. Default 5 s.
+    #[must_use]
+    pub fn acquire_timeout(mut self, wait: Duration) -> Self {
+        self.limits.wait = wait;
+        self
+    }
+
+    /// How old a connection may grow before it is closed at its next return, so that servers that were added are used and
+    /// memory of the old ones is given back. Default 3600 s.
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.limits.lifetime = Some(lifetime);
+        self
+    }
+
+    /// Whether the store's URL leads to a pooler in transaction mode, such as PgBouncer, which gives each transaction
+    /// whatever connection is free. Then nothing is kept on connections: statements are prepared for one transaction
+    /// (`persistent(false)` keeps a long loop from piling them up in it), and each transaction says its limits itself. Migrating, making tenants and hearing of changes by other processes need
+    /// connections of their own: give an [`admin_url`](Self::admin_url) that goes to the server. Default `false`.
+    ///
+    /// Tenants with a database each work when the pooler leads to any database (`* = host=…`).
+    #[must_use]
+    pub fn transaction_pooler(mut self, pooled: bool) -> Self {
+        self.pooled = pooled;
+        self
+    }
+
+    /// How long a statement may take. Default 30 s.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.statement = timeout;
+        self
+    }
+
+    /// How long a statement may wait for a lock. Default 10 s.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.lock = timeout;
+        self
+    }
+
+    /// How long a transaction may do nothing. Default 60 s.
+    #[must_use]
+    pub fn idle_in_transaction_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.idle = timeout;
+        self
+    }
+
+    /// The time and randomness of the store. Default: the system's.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Connects, and makes the control plane when it is not there.
+    ///
+    /// Fails when a URL is not `postgres://…`, when the server does not answer, when it refuses the login or knows no such
+    /// database, when a role lacks a right, and when one tenant could reach another's rows: a privileged role, an
+    /// unprotected table, a key without `tenant_id` and so on. Each error says what to do, in SQL where that mends it, and
+    /// none holds a password. [`audit`](crate::audit) finds the same.
+    pub async fn connect(self) -> Result<PgStore> {
+        if self.limits.open == 0 || self.per_tenant == Some(0) {
+            return Err(Error::config("the store needs at least one connection"));
+        }
+        let runtime = options(self.url.expose_secret())?;
+        let admin = self.admin_url.as_ref().map(|url| options(url.expose_secret())).transpose()?;
+        if self.pooled && admin.is_none() {
+            return Err(Error::config(
+                "behind a pooler the store needs an admin URL that goes to the server: migrations lock, and locks are a \
+                 connection's",
+            ));
+        }
+        let opened = PgStore::open(self, runtime.clone(), admin.clone()).await;
+        opened.map_err(|error| explained(error, &runtime, admin.as_ref()))
+    }
+}
+
+pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(Error::config(
+            "the database URL is not of PostgreSQL: write postgres://user:password@host/database",
+        ));
+    }
+    // Its own message may quote the password.
+    url.parse().map_err(|_| {
+        Error::config("the database URL can not be read: write postgres://user:password@host/database")
+    })
+}

@@ -1,0 +1,159 @@
+//! What units of work need of PostgreSQL.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use multitenancy_core::{Plane, TenantId};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, SqlSafeStr, postgres::PgArguments};
+use sqlx_core::transaction::TransactionManager;
+
+use super::listen;
+use crate::connections::{self, Connections, Rest};
+
+pub(super) type Db = Postgres;
+pub(super) type Arguments = PgArguments;
+pub(super) type Connection = PgConnection;
+/// What begins a transaction: BEGIN, then what is local to it.
+pub(super) type Statement = (&'static str, String);
+pub(super) type Slot = connections::Slot<Plane, Place, PgConnection>;
+/// Each plane has a gate, so that one tenant's burst leaves connections for the others.
+pub(super) type Pool = Connections<Plane, Place, PgConnection>;
+
+/// Where a connection belongs. It never serves another place: what it has prepared would not fit there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Control,
+    /// The tenants that share tables.
+    Shared,
+    /// The tenants with a schema each. Its connections keep nothing prepared, so they go from schema to schema.
+    Schemas,
+    /// One tenant's database.
+    Database(TenantId),
+}
+
+/// How long a connection that was open may take to begin; then another one is taken. A busy server takes long for all of
+/// them, and a statement that was left behind for its own.
+pub(super) const BUSY: Duration = Duration::from_millis(500);
+
+/// How a COMMIT ended.
+pub(super) enum Committed {
+    /// Whether the next unit can have the connection.
+    Done { clean: bool },
+    /// Nothing is committed, for this reason; the transaction is still open.
+    Refused(&'static str),
+}
+
+type Manager = <Postgres as sqlx::Database>::TransactionManager;
+
+/// How many transactions sqlx counts on a connection, in a unit of work and between two.
+const AT_REST: usize = 1;
+
+/// Takes back what the session was told besides the transaction (S30). A cursor that outlives its transaction (WITH HOLD)
+/// has rows that no policy looks at again. Not `DISCARD ALL`: it would throw prepared
+/// statements away that sqlx believes in.
+macro_rules! reset {
+    () => {
+        "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all()"
+    };
+}
+
+/// Has sqlx count one transaction for good: the one that is ours to begin and to end. So what the application nests in
+/// it is a savepoint, and sqlx itself never ends it.
+pub(super) async fn adopt(connection: &mut Connection) -> sqlx::Result<()> {
+    Manager::begin(connection, None).await?;
+    execute(connection, concat!("COMMIT; ", reset!())).await
+}
+
+/// Begins, in one message with the rollback of the unit before when that was `left_open`: what this takes back of the
+/// session comes again when it is rolled back itself, and is taken back again by whoever begins next.
+pub(super) async fn begin(
+    connection: &mut Connection,
+    (begin, local): Statement,
+    left_open: bool,
+) -> sqlx::Result<()> {
+    let statement = match left_open {
+        true => format!("ROLLBACK; {begin}; RESET ALL; RESET ROLE; {local}, pg_advisory_unlock_all()"),
+        false => format!("{begin}; {local}"),
+    };
+    execute(connection, AssertSqlSafe(statement)).await
+}
+
+/// Commits, and tells other processes which tenants have changed.
+pub(super) async fn commit(
+    connection: &mut Connection,
+    plane: Plane,
+    changed: &[TenantId],
+) -> sqlx::Result<Committed> {
+    if Manager::get_transaction_depth(connection) > AT_REST {
+        return Ok(Committed::Refused("a nested transaction was left open"));
+    }
+    // PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any. A SELECT before it fails,
+    // also when this is no longer the transaction that began as this plane's.
+    let mut statement =
+        format!("SELECT 1 / (current_setting('app.tenant_id', true) = '{}')::int; SELECT", plane.scope());
+    for tenant in changed {
+        statement.push_str(&format!(" {}; SELECT", listen::notify(*tenant)));
+    }
+    statement.push_str(concat!("; COMMIT; ", reset!()));
+    let up_to_commit = changed.len() + 3;
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(statement)).execute_many(connection);
+    let mut answered = 0;
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(_) => answered += 1,
+            // It has happened, whatever befell the connection afterwards.
+            Err(_) if answered >= up_to_commit => return Ok(Committed::Done { clean: false }),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Committed::Done { clean: true })
+}
+
+/// Rolls back. An error when the next unit can not have the connection.
+pub(super) async fn roll_back(connection: &mut Connection, _writes: bool) -> sqlx::Result<()> {
+    if Manager::get_transaction_depth(connection) != AT_REST {
+        return Err(sqlx::Error::InvalidSavePointStatement);
+    }
+    execute(connection, concat!("ROLLBACK; ", reset!())).await
+}
+
+/// Whether [`start_roll_back`] leaves the transaction open.
+pub(super) const LEAVES_OPEN: bool = true;
+
+/// Leaves the transaction of a unit that has only read to be rolled back soon: either the next unit begins, or
+/// [`Rest::settle`] is called. `false` when that takes more than one step.
+pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
+    Manager::get_transaction_depth(connection) == AT_REST
+}
+
+impl Rest for PgConnection {
+    fn at_rest(&self) -> bool {
+        true
+    }
+
+    async fn settle(&mut self) -> bool {
+        execute(self, concat!("ROLLBACK; ", reset!())).await.is_ok()
+    }
+}
+
+/// By the simple protocol: several statements are one message.
+pub(super) async fn execute(connection: &mut Connection, sql: impl SqlSafeStr) -> sqlx::Result<()> {
+    sqlx::raw_sql(sql).execute(connection).await.map(drop)
+}
+
+macro_rules! for_update {
+    () => {
+        " FOR UPDATE"
+    };
+}
+macro_rules! skip_locked {
+    () => {
+        " FOR UPDATE SKIP LOCKED"
+    };
+}
+macro_rules! greatest {
+    () => {
+        "GREATEST"
+    };
+}
+pub(super) use {for_update, greatest, skip_locked};

@@ -1,0 +1,56 @@
+//! What PostgreSQL's errors mean.
+
+use std::time::Duration;
+
+use multitenancy_core::{Error, ErrorKind};
+
+/// The answer to an error of the engine, by its class in the PostgreSQL manual, appendix A.
+pub(super) fn store_error(error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    let overloaded = |message: &str| Error::overloaded(message, Duration::from_secs(1));
+    match &*code {
+        // Serialization failure, deadlock, lock not available, query canceled (by a timeout).
+        _ if matches!(error, sqlx::Error::PoolTimedOut) => {
+            overloaded("the storage is busy").with_source(error)
+        }
+        "40001" | "40P01" | "55P03" | "57014" => overloaded("the storage is busy").with_source(error),
+        // Too many connections, and configuration limits alike.
+        "53300" | "53400" => overloaded("the storage has no connection left").with_source(error),
+        "53100" => {
+            Error::new(ErrorKind::Unavailable, "storage_full", "the storage is full").with_source(error)
+        }
+        _ if unreachable(&error) => {
+            let message = "the storage does not answer";
+            Error::new(ErrorKind::Unavailable, "storage_unavailable", message).with_source(error)
+        }
+        _ => Error::internal(error),
+    }
+}
+
+/// Whether the server can not be reached, or has ended the connection: shutdown, crash, start-up.
+pub(super) fn unreachable(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(error, sqlx::Error::Io(_))
+        || code.is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03") || lost(&code))
+}
+
+/// Whether the server has answered: then it says what became of a COMMIT.
+pub(super) fn answered(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().map(|error| error.code().unwrap_or_default());
+    code.is_some_and(|code| !lost(&code) && code != "40003")
+}
+
+/// Connection exceptions: a pooler says so when it has lost the server.
+fn lost(code: &str) -> bool {
+    code.starts_with("08")
+}
+
+/// Whether the error has this SQLSTATE.
+pub(super) fn is(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(code)
+}
+
+/// Whether a table is not there.
+pub(super) fn no_such_table(error: &sqlx::Error) -> bool {
+    is(error, "42P01")
+}

@@ -1,0 +1,142 @@
+//! What schemas and databases of PostgreSQL need, and the mark that says at which schema they are.
+
+use multitenancy_core::{Error, ErrorKind, Plane, Result};
+use sqlx::{AssertSqlSafe, PgConnection, migrate::Migrator};
+use uuid::Uuid;
+
+pub(super) use super::place::Home;
+use super::{
+    engine::execute,
+    error::{no_such_table, store_error},
+};
+use crate::migrations::Migrations;
+
+pub(super) const UPGRADING: &str = "tenant_upgrading";
+
+/// What a schema needs.
+pub(super) struct Schema {
+    pub migrations: Migrations,
+    /// Tables that are nobody's.
+    reference_tables: Vec<String>,
+}
+
+impl Schema {
+    pub fn control(application: Option<Migrator>, reference_tables: Vec<String>) -> Self {
+        let registry =
+            framework(sqlx::migrate!("migrations/postgres/control"), "multitenancy_control_migrations");
+        Self { migrations: Migrations::new([plane(), registry], application), reference_tables }
+    }
+
+    pub fn tenant(application: Option<Migrator>, reference_tables: Vec<String>) -> Self {
+        Self { migrations: Migrations::new([plane()], application), reference_tables }
+    }
+
+    /// Refuses storage of one plane alone that is marked as another's: a database restored under the wrong name.
+    pub async fn refuse_others(&self, connection: &mut PgConnection, plane: Plane) -> Result<()> {
+        let other =
+            sqlx::query_scalar("SELECT tenant_id FROM multitenancy_marker WHERE tenant_id <> $1 LIMIT 1")
+                .bind(plane.scope())
+                .fetch_optional(connection)
+                .await;
+        let other: Option<Uuid> = match other {
+            Err(error) if no_such_table(&error) => None,
+            other => other.map_err(store_error)?,
+        };
+        match other {
+            None => Ok(()),
+            Some(other) => Err(Error::config(format!("the storage of {plane} is that of {other}"))),
+        }
+    }
+
+    /// At which schema the storage of `plane` is, where the connection is; `None` when there is none.
+    pub async fn marker(&self, connection: &mut PgConnection, plane: Plane) -> Result<Option<String>> {
+        let marker = sqlx::query_scalar("SELECT fingerprint FROM multitenancy_marker WHERE tenant_id = $1")
+            .bind(plane.scope())
+            .fetch_optional(connection)
+            .await;
+        match marker {
+            // A schema that was never made, or never finished.
+            Err(error) if no_such_table(&error) => Ok(None),
+            other => other.map_err(store_error),
+        }
+    }
+
+    /// Marks all that is at `home`, where the connection is, as being at a schema.
+    pub async fn mark(
+        &self,
+        connection: &mut PgConnection,
+        home: &Home,
+        fingerprint: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "WITH own AS (INSERT INTO multitenancy_marker (tenant_id, fingerprint) VALUES ($1, $2) \
+             ON CONFLICT DO NOTHING) UPDATE multitenancy_marker SET fingerprint = $2 WHERE fingerprint <> $2",
+        )
+        .bind(home.plane().scope())
+        .bind(fingerprint)
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
+    /// Goes back to `home` from wherever a migration's own statements have led.
+    pub async fn stay(&self, connection: &mut PgConnection, home: &Home) -> sqlx::Result<()> {
+        let back = format!("RESET SESSION AUTHORIZATION; RESET ROLE; SET search_path TO {}", home.schema);
+        execute(connection, AssertSqlSafe(back)).await
+    }
+
+    /// Lets whoever units of work run as into the schema at `home`, and to the tables in it that are nobody's. Those of
+    /// tenants are given where they are protected: looking for them among the tables of all schemas, as `GRANT … ON ALL
+    /// TABLES` does, a thousand tenants would pay for each.
+    pub async fn grant(&self, connection: &mut PgConnection, home: &Home) -> sqlx::Result<()> {
+        sqlx::query("SELECT multitenancy.grant_app($1::name, $2)")
+            .bind(&home.schema)
+            .bind(&self.reference_tables)
+            .execute(connection)
+            .await
+            .map(drop)
+    }
+
+    /// Refuses a plane that has no storage here, and one whose storage is at another schema.
+    pub async fn check(&self, connection: &mut PgConnection, plane: Plane) -> Result<()> {
+        match self.marker(connection, plane).await? {
+            None => Err(missing(plane)),
+            Some(fingerprint) if fingerprint == self.migrations.fingerprint() => Ok(()),
+            Some(_) => Err(upgrading(plane)),
+        }
+    }
+}
+
+/// Makes the schema `multitenancy`, once a database.
+pub(super) async fn prepare_database(connection: &mut PgConnection) -> Result<()> {
+    execute(connection, "CREATE SCHEMA IF NOT EXISTS multitenancy").await.map_err(store_error)?;
+    let migrator =
+        framework(sqlx::migrate!("migrations/postgres/database"), "multitenancy.database_migrations");
+    migrator.run_direct(None, connection, false).await.map_err(|error| {
+        Error::config(format!("a migration of the schema multitenancy failed: {error}")).with_source(error)
+    })
+}
+
+/// 503 `tenant_storage_missing`: the plane's storage is not there, or was never finished.
+pub(super) fn missing(plane: Plane) -> Error {
+    Error::new(ErrorKind::Unavailable, "tenant_storage_missing", "this organization has no storage")
+        .with_context("plane", plane)
+}
+
+/// 503 `tenant_upgrading`: the plane's storage has yet to be brought to the schema of this program.
+pub(super) fn upgrading(plane: Plane) -> Error {
+    Error::new(ErrorKind::Unavailable, UPGRADING, "being brought to a new version: try again later")
+        .with_context("plane", plane)
+        .with_context("help", "the storage is at another schema than this program: migrate the store")
+}
+
+fn plane() -> Migrator {
+    framework(sqlx::migrate!("migrations/postgres/plane"), "multitenancy_plane_migrations")
+}
+
+/// Without sqlx's lock, which is one for the whole database: whoever migrates a schema has locked that schema.
+fn framework(mut migrator: Migrator, table: &'static str) -> Migrator {
+    migrator.dangerous_set_table_name(table);
+    migrator.set_locking(false);
+    migrator
+}

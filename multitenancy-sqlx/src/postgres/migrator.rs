@@ -1,0 +1,208 @@
+//! Making the storage of tenants, and bringing it to versions.
+
+use async_trait::async_trait;
+use multitenancy_core::{
+    Error, Isolation, Plane, Result, Tenant, TenantId,
+    store::fleet::{FleetTenant, FleetWorker, Outcome, Tenants},
+};
+use sqlx::PgConnection;
+
+use super::{
+    PgStore,
+    admin::enter,
+    engine::Place,
+    error::{no_such_table, store_error},
+    migration::{self, Schema},
+    place::Home,
+};
+use crate::{
+    connections::close,
+    migrations::{Applied, Missing},
+};
+
+/// Goes from tenant to tenant, on one connection to those that share a database.
+pub(super) struct Worker {
+    store: PgStore,
+    version: i64,
+    connection: Option<PgConnection>,
+}
+
+impl Worker {
+    pub fn new(store: PgStore, version: i64) -> Self {
+        Self { store, version, connection: None }
+    }
+
+    /// At which schema a tenant's storage is, and what it has had.
+    pub async fn look(&mut self, tenant: &FleetTenant) -> Result<(String, Vec<Applied>)> {
+        let home = Home::of_tenant(tenant.id, tenant.isolation);
+        let mut connection = self.connect(&home).await?;
+        let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
+        let found = async {
+            enter(&mut connection, &home).await?;
+            let marker = schema.marker(&mut connection, plane).await?;
+            let marker = marker.ok_or_else(|| migration::missing(plane))?;
+            let applied = schema.applied(&mut connection).await;
+            match applied {
+                // The application's history begins with its first migration.
+                Err(error) if no_such_table(&error) => Ok((marker, Vec::new())),
+                other => Ok((marker, other.map_err(store_error)?)),
+            }
+        };
+        let found = found.await;
+        match found {
+            Ok(_) => self.rest(&home, connection).await,
+            Err(_) => close(connection).await,
+        }
+        found
+    }
+
+    pub async fn close(mut self) {
+        FleetWorker::close(&mut self).await;
+    }
+
+    async fn connect(&mut self, home: &Home) -> Result<PgConnection> {
+        match self.connection.take() {
+            Some(connection) if home.database.is_none() => Ok(connection),
+            other => {
+                self.connection = other;
+                self.store.admin().connect(home).await
+            }
+        }
+    }
+
+    /// Keeps the connection, if it is one to where most tenants are.
+    async fn rest(&mut self, home: &Home, connection: PgConnection) {
+        match home.database {
+            None => self.connection = Some(connection),
+            Some(_) => close(connection).await,
+        }
+    }
+}
+
+#[async_trait]
+impl FleetWorker for Worker {
+    async fn migrate(&mut self, tenants: &[FleetTenant]) -> Result<Outcome> {
+        let Some(first) = tenants.first() else { return Ok(Outcome::Current) };
+        let home = Home::of_tenant(first.id, first.isolation);
+        let mut connection = self.connect(&home).await?;
+        let store = self.store.clone();
+        let ids: Vec<_> = tenants.iter().map(|tenant| tenant.id).collect();
+        let moved = store.bring(&mut connection, &home, self.version, Missing::Refuse, &ids).await;
+        match moved {
+            Ok(_) => self.rest(&home, connection).await,
+            Err(_) => close(connection).await,
+        }
+        moved
+    }
+
+    async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            close(connection).await;
+        }
+    }
+}
+
+impl PgStore {
+    /// Makes, or brings forward, what all tenants need: the control plane, and on a new server the tables they share.
+    pub(super) async fn make(&self) -> Result<()> {
+        self.migrate_control().await?;
+        self.bring_shared().await
+    }
+
+    pub(super) async fn migrate_control(&self) -> Result<()> {
+        self.bring_common(&Home::control(), self.control_schema()).await
+    }
+
+    async fn bring_shared(&self) -> Result<()> {
+        self.bring_common(&Home::shared(), self.tenant_schema()).await
+    }
+
+    async fn bring_common(&self, home: &Home, schema: &Schema) -> Result<()> {
+        let mut connection = self.admin().connect(home).await?;
+        let version = schema.migrations.newest();
+        self.admin().bring(&mut connection, home, schema, version, Missing::Make).await?;
+        close(connection).await;
+        Ok(())
+    }
+
+    /// Those that share tables are one group.
+    pub(super) async fn groups(
+        &self,
+        all: &[FleetTenant],
+        todo: Vec<FleetTenant>,
+        chosen: &Tenants,
+        version: i64,
+    ) -> Result<Vec<Vec<FleetTenant>>> {
+        let shares = |tenant: &FleetTenant| tenant.isolation == Isolation::Shared;
+        let (shared, own): (Vec<_>, Vec<_>) = todo.into_iter().partition(shares);
+        if let (Tenants::Only(chosen), Some(one)) = (chosen, shared.first())
+            && let Some(other) = all.iter().find(|tenant| shares(tenant) && !chosen.contains(&tenant.id))
+        {
+            return Err(Error::config(format!(
+                "{} and {} share their tables: choose all that share them, or none",
+                one.slug, other.slug
+            )));
+        }
+        // Nobody is in them, and nobody could come into them.
+        if !all.iter().any(shares) && version == self.tenant_schema().migrations.newest() {
+            self.bring_shared().await?;
+        }
+        let groups = std::iter::once(shared).chain(own.into_iter().map(|tenant| vec![tenant]));
+        Ok(groups.filter(|group| !group.is_empty()).collect())
+    }
+
+    pub(super) async fn make_storage(&self, tenant: &Tenant) -> Result<()> {
+        let (id, home) = (tenant.id, Home::of_tenant(tenant.id, tenant.isolation));
+        if let Some(database) = &home.database {
+            self.admin().make_database(database).await?;
+        }
+        let mut connection = self.admin().connect(&home).await?;
+        let schema = self.tenant_schema();
+        if tenant.isolation == Isolation::Shared {
+            self.admin().admit(&mut connection, &home, schema, id).await?;
+            self.record(&[id], schema.migrations.fingerprint()).await?;
+        } else {
+            let version = schema.migrations.newest();
+            self.bring(&mut connection, &home, version, Missing::Make, &[id]).await?;
+        }
+        close(connection).await;
+        Ok(())
+    }
+
+    /// Brings the storage at `home` to a version, and records it of its tenants while nobody else can change it.
+    async fn bring(
+        &self,
+        connection: &mut PgConnection,
+        home: &Home,
+        version: i64,
+        absent: Missing,
+        tenants: &[TenantId],
+    ) -> Result<Outcome> {
+        let schema = self.tenant_schema();
+        let alone = match home.plane() {
+            Plane::Control => None,
+            own => Some(own),
+        };
+        let moving = self.checked().moving(alone);
+        let outcome = self.admin().bring(connection, home, schema, version, absent).await?;
+        drop(moving);
+        self.close_prepared(home).await;
+        self.record(tenants, schema.migrations.fingerprint_at(version)?).await?;
+        Ok(outcome)
+    }
+
+    /// What connections have prepared for the tables that were there may not fit those that are.
+    async fn close_prepared(&self, home: &Home) {
+        let pool = self.pool();
+        match home.plane() {
+            Plane::Tenant(tenant) if home.database.is_some() => {
+                let plane = Plane::Tenant(tenant);
+                pool.close_all(|gate| gate == plane, |place| place == Place::Database(tenant)).await;
+            }
+            Plane::Tenant(_) => {}
+            Plane::Control => {
+                pool.close_all(|gate| gate != Plane::Control, |place| place == Place::Shared).await;
+            }
+        }
+    }
+}

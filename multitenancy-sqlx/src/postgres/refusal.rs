@@ -1,0 +1,62 @@
+//! What to do about a server that does not let the store open.
+
+use std::error::Error as StdError;
+
+use multitenancy_core::{Error, ErrorKind};
+use sqlx::postgres::PgConnectOptions;
+
+/// The error with what to do about it, when its cause is the server's answer or that there is none. Nothing in it is
+/// taken from a URL but hosts and ports.
+pub(super) fn explained(error: Error, runtime: &PgConnectOptions, admin: Option<&PgConnectOptions>) -> Error {
+    let Some(refusal) = refusal(&error).filter(|_| error.kind() != ErrorKind::Config) else {
+        return error;
+    };
+    let message = match &*refusal {
+        NO_ANSWER => {
+            let mut servers = vec![address(runtime)];
+            servers.extend(admin.map(address));
+            servers.dedup();
+            let message = format!(
+                "PostgreSQL does not answer at {}: start it, and see that the host and the port in the URL are its",
+                servers.join(" or ")
+            );
+            return Error::new(error.kind(), error.code(), message).with_source(error);
+        }
+        "28P01" | "28000" => {
+            "PostgreSQL refuses the login, for the cause below: correct the user and the password in the URL, or make the \
+             role with CREATE ROLE … LOGIN PASSWORD …"
+        }
+        "3D000" => {
+            "the URL names a database that does not exist: CREATE DATABASE … OWNER …, the role that migrates, or correct \
+             the URL"
+        }
+        "42501" => {
+            "the role lacks a right, named below: give the store an admin URL, of a role that owns the database and has \
+             CREATEDB, CREATEROLE and BYPASSRLS; and GRANT multitenancy_app to the role that serves"
+        }
+        _ => return error,
+    };
+    Error::config(message).with_source(error)
+}
+
+const NO_ANSWER: &str = "";
+
+/// The SQLSTATE of the error's cause, or [`NO_ANSWER`].
+fn refusal(error: &Error) -> Option<String> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        match error.downcast_ref::<sqlx::Error>() {
+            Some(sqlx::Error::Database(answer)) => return answer.code().map(Into::into),
+            Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => return Some(NO_ANSWER.to_owned()),
+            _ => cause = error.source(),
+        }
+    }
+    None
+}
+
+fn address(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(directory) => directory.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}

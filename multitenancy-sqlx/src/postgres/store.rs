@@ -1,0 +1,387 @@
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use multitenancy_core::{
+    ControlContext, ControlTransaction, Environment, Isolation, Plane, Result, Store, Tenant, TenantContext,
+    TenantId, TenantTransaction,
+    actor::Origin,
+    environment::monotonic,
+    store::{
+        Signals,
+        fleet::{Fleet, FleetOptions},
+    },
+};
+use secrecy::SecretString;
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use uuid::Uuid;
+
+use super::{
+    PgControlTransaction, PgTransaction,
+    admin::Admin,
+    audit::{self, Fault},
+    builder::{PgStoreBuilder, Timeouts},
+    checked::Checked,
+    engine::{self, Place, Pool},
+    error::{is, store_error, unreachable},
+    lease::Lease,
+    listen::Listening,
+    login::Login,
+    migration::{self, Schema},
+    place::{APP_ROLE, Home, begin, storage_name},
+    unit::Unit,
+};
+use crate::connections::Connections;
+
+/// Keeps tenants apart as each of them needs it: in shared tables under row-level security, in a schema, or in a
+/// database of their own. Cheap to clone.
+#[derive(Clone)]
+pub struct PgStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Arc<Pool>,
+    runtime: PgConnectOptions,
+    admin: Admin,
+    limits: Widths,
+    control_schema: Schema,
+    tenant_schema: Schema,
+    isolations: [Isolation; 3],
+    /// What every transaction is told of its limits, where connections do not keep it.
+    local: String,
+    /// Whether each transaction may be on another connection of the server.
+    pooled: bool,
+    environment: Environment,
+    signals: Arc<Signals>,
+    checked: Arc<Checked>,
+    listening: Listening,
+}
+
+/// How many may be at work at once.
+struct Widths {
+    control: usize,
+    tenant: usize,
+}
+
+/// How many connections that turn out to be dead or busy a unit of work passes over.
+const TRIES: usize = 100;
+
+impl PgStore {
+    /// A store in the database that `url` names, as `postgres://app:secret@localhost/app`.
+    pub fn builder(url: &str) -> PgStoreBuilder {
+        PgStoreBuilder::new(url)
+    }
+
+    pub(super) async fn open(
+        builder: PgStoreBuilder,
+        runtime: PgConnectOptions,
+        admin: Option<PgConnectOptions>,
+    ) -> Result<Self> {
+        let reference_tables = builder.audit.reference_tables.clone();
+        let mut admin = Admin { options: admin.unwrap_or_else(|| runtime.clone()), audit: builder.audit };
+        admin.make_role().await?;
+        let pooled = builder.pooled;
+        let runtime = match pooled {
+            // A pooler refuses what it can not keep, and a statement that was prepared ahead is on another connection.
+            true => runtime.statement_cache_capacity(0).extra_float_digits(None),
+            false => runtime,
+        };
+        let login = Login::examine(runtime, &admin, builder.allow_privileged_url).await?;
+        let mut settings = limits(builder.timeouts);
+        if login.role.is_none() {
+            settings.push(("role", APP_ROLE.to_owned()));
+        }
+        admin.audit.login = login.role;
+        let signals: Arc<Signals> = Arc::default();
+        let direct = if pooled { &admin.options } else { &login.options };
+        let name = format!("multitenancy {}", builder.environment.uuid().simple());
+        let listener = direct.clone().application_name(&format!("{name} listener"));
+        let listening = Listening::start(listener, name.clone(), signals.clone());
+        let runtime = login.options.application_name(&name);
+        let (runtime, local) = match pooled {
+            true => {
+                settings.extend(session(&name));
+                (runtime, told(&settings))
+            }
+            false => (runtime.options(settings), String::new()),
+        };
+        let open = builder.limits.open;
+        let default = builder.default_isolation;
+        let mut isolations = [Isolation::Shared, Isolation::Schema, Isolation::Database];
+        isolations.sort_by_key(|isolation| *isolation != default);
+        let inner = Inner {
+            limits: Widths { control: open, tenant: builder.per_tenant.unwrap_or(open.div_ceil(2)) },
+            pool: Arc::new(Connections::new(builder.limits)),
+            runtime,
+            admin,
+            control_schema: Schema::control(builder.control_migrations, reference_tables.clone()),
+            tenant_schema: Schema::tenant(builder.tenant_migrations, reference_tables),
+            isolations,
+            local,
+            pooled,
+            environment: builder.environment,
+            signals,
+            checked: Arc::default(),
+            listening,
+        };
+        let store = Self { inner: Arc::new(inner) };
+        let control = ControlContext::system("start");
+        let ready = match store.read_control(&control).await {
+            Err(error) if error.code() == "tenant_storage_missing" => {
+                store.make().await?;
+                Ok(())
+            }
+            Err(error) if error.code() == migration::UPGRADING => Ok(()),
+            other => other.map(drop),
+        };
+        // First, for it says why nothing could be read.
+        audit::refuse(&store.admin().audit(&Home::control()).await?)?;
+        ready.map(|()| store)
+    }
+
+    /// Everything that would let one tenant at another's rows: in the control plane's database, with all schemas in it,
+    /// and in each tenant's own database. Empty when all is safe.
+    pub async fn audit(&self) -> Result<Vec<Fault>> {
+        let mut faults = self.admin().audit(&Home::control()).await?;
+        let mut unit = self.read_control(&ControlContext::system("audit")).await?;
+        let tenants: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT id FROM multitenancy_tenants WHERE isolation = 'database' AND status IN ('active', 'suspended')",
+        )
+        .fetch_all(unit.conn())
+        .await
+        .map_err(store_error)?;
+        drop(unit);
+        for tenant in tenants {
+            let home = Home::of_tenant(TenantId::from_uuid(tenant), Isolation::Database);
+            faults.extend(self.admin().audit(&home).await?);
+        }
+        Ok(faults)
+    }
+
+    /// Closes all connections, for as long as a turn is waited for. From then on units of work are refused.
+    pub async fn close(&self) {
+        self.inner.listening.stop();
+        self.inner.pool.close().await;
+    }
+
+    /// Opens a transaction inside the context's tenant.
+    ///
+    /// A handler calls it after it has read its body, with whatever its extractor gave it: every extractor for a
+    /// tenant is a `TenantContext` to this call.
+    pub async fn begin(&self, context: &TenantContext) -> Result<PgTransaction> {
+        self.open_tenant(context, true).await
+    }
+
+    /// Opens a snapshot inside the context's tenant, that only reads.
+    pub async fn read(&self, context: &TenantContext) -> Result<PgTransaction> {
+        self.open_tenant(context, false).await
+    }
+
+    /// Opens a transaction on the control plane.
+    pub async fn control(&self, context: &ControlContext) -> Result<PgControlTransaction> {
+        self.open_control(context, true).await
+    }
+
+    /// Opens a snapshot of the control plane, that only reads.
+    pub async fn read_control(&self, context: &ControlContext) -> Result<PgControlTransaction> {
+        self.open_control(context, false).await
+    }
+
+    /// Brings the control plane and every tenant to the newest schema. Tenants that are current are not touched.
+    ///
+    /// One tenant's failure does not keep the others from it; all are named in the error, 503
+    /// `tenants_not_migrated`. Until it is migrated, a tenant is refused: 503 `tenant_upgrading`.
+    pub async fn migrate(&self) -> Result<()> {
+        let report = self.migrate_all(&FleetOptions::default()).await?.finish().await;
+        // First: whoever goes on without the tenants that failed must not go on with unsafe ones.
+        audit::refuse(&self.admin().audit(&Home::control()).await?)?;
+        report.into_result()
+    }
+
+    pub(super) fn control_schema(&self) -> &Schema {
+        &self.inner.control_schema
+    }
+
+    pub(super) fn tenant_schema(&self) -> &Schema {
+        &self.inner.tenant_schema
+    }
+
+    pub(super) fn admin(&self) -> &Admin {
+        &self.inner.admin
+    }
+
+    pub(super) fn checked(&self) -> &Arc<Checked> {
+        &self.inner.checked
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    async fn open_control(&self, context: &ControlContext, writes: bool) -> Result<PgControlTransaction> {
+        let unit = self.unit(Plane::Control, Place::Control, writes, context.origin()).await?;
+        Ok(PgTransaction::new(unit, context.clone()))
+    }
+
+    async fn open_tenant(&self, context: &TenantContext, writes: bool) -> Result<PgTransaction> {
+        let tenant = context.tenant();
+        let place = Place::of_tenant(tenant.id, tenant.isolation);
+        let unit = self.unit(Plane::Tenant(tenant.id), place, writes, context.origin()).await?;
+        Ok(PgTransaction::new(unit, context.clone()))
+    }
+
+    async fn unit(&self, plane: Plane, place: Place, writes: bool, origin: &Origin) -> Result<Unit> {
+        let inner = &self.inner;
+        let width = match plane {
+            Plane::Control => inner.limits.control,
+            Plane::Tenant(_) => inner.limits.tenant,
+        };
+        let mut tries = 0..TRIES;
+        let (lease, fresh) = loop {
+            let leased = inner.pool.acquire(plane, width, place, || self.connect(place)).await?;
+            let reused = leased.1.reused;
+            let statement = begin((place, plane), writes, inner.pooled, &inner.local);
+            let signals = inner.signals.clone();
+            match Lease::begin(inner.pool.clone(), leased, statement, (plane, writes), signals).await {
+                Ok(lease) => break (lease, !reused),
+                // It has died while it was idle, as all do when the server is started anew; or it is busy with what an
+                // earlier unit has left behind.
+                Err(error)
+                    if reused
+                        && (unreachable(&error) || matches!(error, sqlx::Error::PoolTimedOut))
+                        && tries.next().is_some() => {}
+                Err(error) => return Err(store_error(error)),
+            }
+        };
+        let mut unit = Unit { lease, plane, origin: origin.clone(), environment: inner.environment.clone() };
+        // A database may be another one under the same name, but not while somebody is connected to it.
+        let swapped = fresh && matches!(place, Place::Database(_));
+        if swapped || !inner.checked.contains(plane) {
+            let checked = self.check(&mut unit).await;
+            if let Err(error) = checked {
+                // So that what is noted does not wait for a connection while it holds one.
+                drop(unit);
+                if let (migration::UPGRADING, Plane::Tenant(tenant)) = (error.code(), plane) {
+                    Box::pin(self.note_outdated(tenant, self.tenant_schema().migrations.fingerprint())).await;
+                }
+                return Err(error);
+            }
+        }
+        Ok(unit)
+    }
+
+    /// Looks whether the storage of a plane is there and at this program's schema.
+    async fn check(&self, unit: &mut Unit) -> Result<()> {
+        let (plane, asked) = (unit.plane, monotonic());
+        let schema = match plane {
+            Plane::Control => self.control_schema(),
+            Plane::Tenant(_) => self.tenant_schema(),
+        };
+        schema.check(unit.connection()?, plane).await?;
+        self.inner.checked.insert(plane, asked);
+        Ok(())
+    }
+
+    async fn connect(&self, place: Place) -> Result<PgConnection> {
+        let mut options = self.inner.runtime.clone();
+        if let Place::Database(tenant) = place {
+            options = options.database(&storage_name(tenant));
+        }
+        options = match place.search_path() {
+            Some(path) if !self.inner.pooled => options.options([("search_path", path)]),
+            _ => options.statement_cache_capacity(0),
+        };
+        let mut connection = options.connect().await.map_err(|error| match place {
+            Place::Database(tenant) if is(&error, "3D000") => {
+                migration::missing(Plane::Tenant(tenant)).with_source(error)
+            }
+            _ => store_error(error),
+        })?;
+        engine::adopt(&mut connection).await.map_err(store_error)?;
+        Ok(connection)
+    }
+}
+
+fn limits(Timeouts { statement, lock, idle }: Timeouts) -> Vec<(&'static str, String)> {
+    [("statement_timeout", statement), ("lock_timeout", lock), ("idle_in_transaction_session_timeout", idle)]
+        .map(|(name, bound)| (name, bound.as_millis().to_string()))
+        .into()
+}
+
+/// What sqlx tells a connection when it is opened, and RESET takes back on a pooler's.
+fn session(name: &str) -> [(&'static str, String); 4] {
+    [("TimeZone", "UTC"), ("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("application_name", name)]
+        .map(|(setting, value)| (setting, value.to_owned()))
+}
+
+/// Settings as a transaction is told them.
+fn told(settings: &[(&str, String)]) -> String {
+    settings.iter().map(|(name, value)| format!(", set_config('{name}', '{value}', true)")).collect()
+}
+
+impl fmt::Debug for PgStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    async fn control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
+        Ok(Box::new(self.control(context).await?))
+    }
+
+    async fn read_control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
+        Ok(Box::new(self.read_control(context).await?))
+    }
+
+    async fn begin(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
+        Ok(Box::new(self.begin(context).await?))
+    }
+
+    async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
+        Ok(Box::new(self.read(context).await?))
+    }
+
+    async fn migrate(&self) -> Result<()> {
+        self.migrate().await
+    }
+
+    fn fleet(&self) -> &dyn Fleet {
+        self
+    }
+
+    async fn provision(&self, tenant: &Tenant) -> Result<()> {
+        self.make_storage(tenant).await
+    }
+
+    async fn deprovision(&self, tenant: &Tenant) -> Result<()> {
+        let inner = &self.inner;
+        let plane = Plane::Tenant(tenant.id);
+        inner.checked.remove(plane);
+        inner.pool.close_all(|gate| gate == plane, |place| place == Place::Database(tenant.id)).await;
+        inner.admin.remove(tenant).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let mut unit = self.read_control(&ControlContext::system("health")).await?;
+        sqlx::query("SELECT 1").execute(unit.conn()).await.map_err(store_error)?;
+        Ok(())
+    }
+
+    fn isolations(&self) -> &[Isolation] {
+        &self.inner.isolations
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.inner.signals
+    }
+
+    fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
+    fn local_secret(&self, _name: &str) -> Result<Option<SecretString>> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,133 @@
+//! What units of work need of SQLite.
+
+use std::time::Duration;
+
+use multitenancy_core::{Plane, TenantId};
+use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, sqlite::SqliteArguments};
+use sqlx_core::transaction::TransactionManager;
+
+use crate::connections::{self, Connections, Rest};
+
+pub(super) type Db = Sqlite;
+pub(super) type Arguments = SqliteArguments;
+pub(super) type Connection = SqliteConnection;
+/// What begins a transaction.
+pub(super) type Statement = &'static str;
+pub(super) type Slot = connections::Slot<Place, Place, SqliteConnection>;
+/// A file has a gate for its writer and one for its readers.
+pub(super) type Pool = Connections<Place, Place, SqliteConnection>;
+
+/// A file, opened for one or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub plane: Plane,
+    pub access: Access,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Access {
+    Write,
+    Read,
+}
+
+/// How long a connection that was open may take to begin; then another one is taken.
+pub(super) const BUSY: Duration = Duration::from_millis(200);
+
+/// How a COMMIT ended.
+pub(super) enum Committed {
+    /// Whether the next unit can have the connection.
+    Done { clean: bool },
+    /// Nothing is committed, for this reason; the transaction is still open.
+    Refused(&'static str),
+}
+
+/// sqlx's own, so that its count of nested transactions stays right.
+type Manager = <Sqlite as sqlx::Database>::TransactionManager;
+
+pub(super) async fn begin(
+    connection: &mut Connection,
+    statement: Statement,
+    _left_open: bool,
+) -> sqlx::Result<()> {
+    Manager::begin(connection, Some(statement.into_sql_str())).await
+}
+
+/// Commits, unless another file is attached: what was written there is not committed either (S123).
+pub(super) async fn commit(
+    connection: &mut Connection,
+    _plane: Plane,
+    _changed: &[TenantId],
+) -> sqlx::Result<Committed> {
+    if has_attached(connection).await? {
+        return Ok(Committed::Refused("another file is attached"));
+    }
+    Manager::commit(connection).await?;
+    let left_open = Manager::get_transaction_depth(connection) > 0;
+    match left_open {
+        true => Ok(Committed::Refused("a nested transaction was left open")),
+        false => Ok(Committed::Done { clean: true }),
+    }
+}
+
+/// Rolls back the transaction and those nested in it. An error when the next unit can not have the connection.
+///
+/// One that reads is not asked for attached files: what it reads is committed nowhere, and most units read.
+pub(super) async fn roll_back(connection: &mut Connection, writes: bool) -> sqlx::Result<()> {
+    while Manager::get_transaction_depth(connection) > 0 {
+        Manager::rollback(connection).await?;
+    }
+    match writes && has_attached(connection).await? {
+        true => Err(sqlx::Error::Protocol("another file is attached".to_owned())),
+        false => Ok(()),
+    }
+}
+
+impl Rest for SqliteConnection {
+    /// A unit that has read is rolled back behind whatever it has left running.
+    fn at_rest(&self) -> bool {
+        Manager::get_transaction_depth(self) == 0
+    }
+
+    async fn settle(&mut self) -> bool {
+        roll_back(self, true).await.is_ok()
+    }
+}
+
+/// Whether [`start_roll_back`] leaves the transaction open.
+pub(super) const LEAVES_OPEN: bool = false;
+
+/// Has the connection roll back before whatever it is told next, without waiting for it. `false` when that takes more
+/// than one step.
+pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
+    let one_step = Manager::get_transaction_depth(connection) == 1;
+    if one_step {
+        Manager::start_rollback(connection);
+    }
+    one_step
+}
+
+/// Whether the application's SQL has attached another file, which SQLite allows inside a transaction too. The first two
+/// databases are the connection's own: its file, and its temporary tables.
+async fn has_attached(connection: &mut Connection) -> sqlx::Result<bool> {
+    let databases: Vec<i64> = sqlx::query_scalar("PRAGMA database_list").fetch_all(connection).await?;
+    Ok(databases.into_iter().any(|index| index > 1))
+}
+
+/// A unit that writes has the file's only write lock already.
+macro_rules! for_update {
+    () => {
+        ""
+    };
+}
+macro_rules! skip_locked {
+    () => {
+        ""
+    };
+}
+macro_rules! greatest {
+    () => {
+        "MAX"
+    };
+}
+pub(super) use {for_update, greatest, skip_locked};

@@ -1,0 +1,141 @@
+//! Making the files of tenants, and bringing them to versions.
+
+use async_trait::async_trait;
+use multitenancy_core::{
+    Plane, Result, TenantId,
+    store::fleet::{FleetTenant, FleetWorker, Outcome, Tenants},
+};
+use sqlx::ConnectOptions;
+
+use super::{
+    SqliteStore,
+    engine::{Access, Place, Slot},
+    error::{no_such_table, store_error},
+    migration::{self, Home},
+    store::close_file,
+};
+use crate::{
+    connections::close,
+    migrations::{Applied, Missing},
+};
+
+/// Goes from file to file.
+pub(super) struct Worker {
+    store: SqliteStore,
+    version: i64,
+}
+
+impl Worker {
+    pub fn new(store: SqliteStore, version: i64) -> Self {
+        Self { store, version }
+    }
+
+    /// At which schema a tenant's file is, and what it has had.
+    pub async fn look(&mut self, tenant: &FleetTenant) -> Result<(String, Vec<Applied>)> {
+        let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
+        let (mut connection, slot) = self.store.lease(plane, Access::Read, Missing::Refuse).await?;
+        let found = async {
+            let marker = schema.marker(&mut connection, plane).await?;
+            let marker = marker.ok_or_else(|| migration::missing(plane))?;
+            let applied = schema.applied(&mut connection).await;
+            match applied {
+                // The application's history begins with its first migration.
+                Err(error) if no_such_table(&error) => Ok((marker, Vec::new())),
+                other => Ok((marker, other.map_err(store_error)?)),
+            }
+        };
+        let found = found.await;
+        close(connection).await;
+        drop(slot);
+        found
+    }
+
+    pub async fn close(self) {}
+}
+
+#[async_trait]
+impl FleetWorker for Worker {
+    async fn migrate(&mut self, tenants: &[FleetTenant]) -> Result<Outcome> {
+        let Some(tenant) = tenants.first() else { return Ok(Outcome::Current) };
+        self.store.bring_tenant(tenant.id, self.version, Missing::Refuse).await
+    }
+
+    async fn close(&mut self) {}
+}
+
+/// That a file is being migrated: nobody is served from it.
+struct Moving(SqliteStore, Plane);
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        let mut moving = self.0.moving();
+        if let Some(index) = moving.iter().position(|plane| *plane == self.1) {
+            moving.swap_remove(index);
+        }
+    }
+}
+
+impl SqliteStore {
+    pub(super) async fn migrate_control(&self) -> Result<()> {
+        let version = self.schema(Plane::Control).migrations.newest();
+        self.bring_file(Plane::Control, version, Missing::Make).await.map(drop)
+    }
+
+    /// Each tenant has a file of its own.
+    pub(super) async fn groups(
+        &self,
+        _all: &[FleetTenant],
+        todo: Vec<FleetTenant>,
+        _chosen: &Tenants,
+        _version: i64,
+    ) -> Result<Vec<Vec<FleetTenant>>> {
+        Ok(todo.into_iter().map(|tenant| vec![tenant]).collect())
+    }
+
+    pub(super) async fn make_storage(&self, tenant: TenantId) -> Result<()> {
+        let version = self.tenant_schema().migrations.newest();
+        self.bring_tenant(tenant, version, Missing::Make).await.map(drop)
+    }
+
+    async fn bring_tenant(&self, tenant: TenantId, version: i64, absent: Missing) -> Result<Outcome> {
+        let plane = Plane::Tenant(tenant);
+        self.moving().push(plane);
+        let moving = Moving(self.clone(), plane);
+        // A reader has its snapshot from its first statement on: one that has begun before must not see what comes.
+        let place = Place { plane, access: Access::Read };
+        let readers = self.pool(plane).alone(place, self.width(place)).await?;
+        let outcome = self.bring_file(plane, version, absent).await?;
+        self.no_longer_outdated(tenant);
+        self.record(&[tenant], self.tenant_schema().migrations.fingerprint_at(version)?).await?;
+        drop((moving, readers));
+        Ok(outcome)
+    }
+
+    /// Migrates on a connection that is made for it and then closed, under the file's write turn.
+    async fn bring_file(&self, plane: Plane, version: i64, absent: Missing) -> Result<Outcome> {
+        close_file(self.pool(plane), plane).await;
+        let (mut connection, slot) = self.lease(plane, Access::Write, absent).await?;
+        let brought = self.schema(plane).bring(&mut connection, &Home(plane), version, absent).await;
+        close(connection).await;
+        drop(slot);
+        brought
+    }
+
+    /// A connection to a file at whatever schema. It is closed in the end, and never given back to the others.
+    async fn lease(
+        &self,
+        plane: Plane,
+        access: Access,
+        absent: Missing,
+    ) -> Result<(sqlx::SqliteConnection, Slot)> {
+        let options = self.options(plane, access).create_if_missing(absent == Missing::Make);
+        let open = || async {
+            options.connect().await.map_err(|error| match self.has_file(plane) {
+                true => store_error(error),
+                false => migration::missing(plane).with_source(error),
+            })
+        };
+        let place = Place { plane, access };
+        self.pool(plane).acquire(place, self.width(place), place, open).await
+    }
+}

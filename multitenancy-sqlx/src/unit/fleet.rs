@@ -1,0 +1,128 @@
+//! Runs over many tenants, and which schema each tenant's storage was last brought to, as the registry remembers it.
+
+use async_trait::async_trait;
+use multitenancy_core::{
+    ControlContext, Result, TenantId, UnitOfWork,
+    store::fleet::{
+        AppliedMigration, Fleet, FleetOptions, FleetRun, FleetStatus, FleetTenant, Target, Tenants,
+    },
+    tenant::not_found,
+};
+use uuid::Uuid;
+
+use super::{Engine, codec::stored, error::store_error, migrator::Worker};
+
+#[async_trait]
+impl Fleet for Engine {
+    async fn migrate_all(&self, options: &FleetOptions) -> Result<FleetRun> {
+        let migrations = &self.tenant_schema().migrations;
+        if let Target::Version(version) = options.target {
+            migrations.fingerprint_at(version)?;
+        }
+        self.migrate_control().await?;
+        let recorded = self.recorded().await?;
+        let all: Vec<_> = recorded.iter().map(|(tenant, _)| tenant.clone()).collect();
+        let chosen = options.tenants.choose(all.clone())?;
+        let fingerprint = |tenant: &FleetTenant| {
+            let index = recorded.binary_search_by_key(&tenant.id, |(tenant, _)| tenant.id).ok()?;
+            recorded[index].1.as_deref()
+        };
+        let version = match options.target {
+            Target::Newest => migrations.newest(),
+            Target::Version(version) => version,
+            Target::Previous => {
+                let at = |tenant| migrations.version_of(fingerprint(tenant)?);
+                migrations.before(chosen.iter().filter_map(at).max().unwrap_or(0))
+            }
+        };
+        let goal = migrations.fingerprint_at(version)?;
+        let (there, others): (Vec<_>, Vec<_>) =
+            chosen.into_iter().partition(|tenant| fingerprint(tenant) == Some(goal));
+        let groups = self.groups(&all, others, &options.tenants, version).await?;
+        let at_once = options.at_once.clamp(1, groups.len().max(1));
+        let workers = (0..at_once).map(|_| Worker::new(self.clone(), version)).collect();
+        Ok(FleetRun::start(there.len(), groups, workers))
+    }
+
+    async fn status(&self, tenants: &Tenants) -> Result<Vec<FleetStatus>> {
+        let migrations = &self.tenant_schema().migrations;
+        let all = self.recorded().await?.into_iter().map(|(tenant, _)| tenant).collect();
+        let mut reader = Worker::new(self.clone(), migrations.newest());
+        let mut found = Vec::new();
+        for tenant in tenants.choose(all)? {
+            let state =
+                reader.look(&tenant).await.map(|(marker, applied)| migrations.state(&applied, &marker));
+            found.push(FleetStatus { tenant, state });
+        }
+        reader.close().await;
+        Ok(found)
+    }
+
+    async fn history(&self, tenant: TenantId) -> Result<Vec<AppliedMigration>> {
+        let migrations = &self.tenant_schema().migrations;
+        let all = self.recorded().await?;
+        let (tenant, _) = all.into_iter().find(|(known, _)| known.id == tenant).ok_or_else(not_found)?;
+        let mut reader = Worker::new(self.clone(), migrations.newest());
+        let (_, applied) = reader.look(&tenant).await?;
+        reader.close().await;
+        Ok(migrations.history(&applied))
+    }
+}
+
+impl Engine {
+    /// The tenants but for those being made and those canceled, in the order of their ids, each with the schema that it
+    /// was last brought to.
+    async fn recorded(&self) -> Result<Vec<(FleetTenant, Option<String>)>> {
+        let mut unit = self.read_control(&ControlContext::system("migration")).await?;
+        let rows: Vec<(Uuid, String, String, Option<String>)> = sqlx::query_as(
+            "SELECT id, slug, isolation, fingerprint FROM multitenancy_tenants \
+             LEFT JOIN multitenancy_tenant_schemas ON tenant_id = id \
+             WHERE status IN ('active', 'suspended') ORDER BY id",
+        )
+        .fetch_all(unit.conn())
+        .await
+        .map_err(store_error)?;
+        let read = |(id, slug, isolation, fingerprint): (Uuid, String, String, Option<String>)| {
+            let id = TenantId::from_uuid(id);
+            Ok((FleetTenant { id, slug: slug.parse()?, isolation: isolation.parse()? }, fingerprint))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Records that the storage of these tenants was brought to `fingerprint`.
+    pub(super) async fn record(&self, tenants: &[TenantId], fingerprint: &str) -> Result<()> {
+        let mut unit = self.control(&ControlContext::system("migration")).await?;
+        let now = stored(unit.environment().now());
+        for tenant in tenants {
+            sqlx::query(
+                "INSERT INTO multitenancy_tenant_schemas (tenant_id, fingerprint, migrated_at) VALUES ($1, $2, $3) \
+                 ON CONFLICT (tenant_id) DO UPDATE SET fingerprint = $2, migrated_at = $3",
+            )
+            .bind(tenant.as_uuid())
+            .bind(fingerprint)
+            .bind(now)
+            .execute(unit.conn())
+            .await
+            .map_err(store_error)?;
+        }
+        unit.commit().await
+    }
+
+    /// Takes that record back when it says `fingerprint`: the storage turned out to be at another schema, as one restored
+    /// from a backup is. So the next migration looks at it.
+    pub(super) async fn note_outdated(&self, tenant: TenantId, fingerprint: &str) {
+        let noted = async {
+            let mut unit = self.control(&ControlContext::system("migration")).await?;
+            sqlx::query("DELETE FROM multitenancy_tenant_schemas WHERE tenant_id = $1 AND fingerprint = $2")
+                .bind(tenant.as_uuid())
+                .bind(fingerprint)
+                .execute(unit.conn())
+                .await
+                .map_err(store_error)?;
+            unit.commit().await
+        };
+        if let Err(error) = noted.await {
+            tracing::warn!(%tenant, error = ?error, "an outdated tenant could not be noted");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A connection on loan, which comes back clean or not at all.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use multitenancy_core::{Error, ErrorKind, Plane, Result, TenantId, store::Signals};
+use sqlx::Connection as _;
+use tokio::{runtime::Handle, time::timeout};
+
+use super::{
+    engine::{self, Committed, Connection, Pool, Slot, Statement},
+    error::{answered, store_error},
+};
+use crate::connections::close;
+
+/// For so long at most the next ones on a plane wait for what a unit that was cut off is still at.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// What is known of a leased connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// No transaction.
+    Clean,
+    /// A transaction is open.
+    Open,
+    /// BEGIN, COMMIT or ROLLBACK was sent and not answered: whether a transaction is open is unknown, and so is
+    /// what sqlx believes. Such a connection is closed.
+    Unknown,
+}
+
+/// A leased connection with its transaction.
+///
+/// A unit that reads is rolled back by the connection before whatever it does next, so its slot is given on at once.
+///
+/// It is marked unknown before BEGIN, COMMIT or ROLLBACK is sent and known only when that was answered, so a call
+/// that is dropped at any point leaves nothing for the next borrower (S28): an open transaction is rolled back, and
+/// a connection of unknown state is closed, before the slot is given on.
+pub(super) struct Lease {
+    connection: Option<Connection>,
+    slot: Option<Slot>,
+    phase: Phase,
+    writes: bool,
+    pool: Arc<Pool>,
+    effects: Option<Effects>,
+}
+
+/// What to tell once the outcome is settled.
+pub(super) struct Effects {
+    signals: Arc<Signals>,
+    plane: Plane,
+    outbox_grew: bool,
+    changed_tenants: Vec<TenantId>,
+    /// Whether COMMIT was sent: before that there is nothing to tell.
+    committing: bool,
+}
+
+impl Lease {
+    /// Opens a transaction on `plane` with `statement`.
+    pub async fn begin(
+        pool: Arc<Pool>,
+        (connection, slot): (Connection, Slot),
+        statement: Statement,
+        (plane, writes): (Plane, bool),
+        signals: Arc<Signals>,
+    ) -> sqlx::Result<Self> {
+        let effects =
+            Effects { signals, plane, outbox_grew: false, changed_tenants: Vec::new(), committing: false };
+        let mut lease = Self {
+            connection: Some(connection),
+            slot: Some(slot),
+            phase: Phase::Unknown,
+            writes,
+            pool,
+            effects: Some(effects),
+        };
+        if let Some(connection) = &mut lease.connection {
+            // One that was open may still be busy with what an earlier unit has left behind.
+            let left_open = lease.slot.as_mut().is_some_and(Slot::take_left_open);
+            let reused = lease.slot.as_ref().is_some_and(|slot| slot.reused);
+            let bound = if reused { engine::BUSY.min(lease.pool.wait()) } else { lease.pool.wait() };
+            let begun = timeout(bound, engine::begin(connection, statement, left_open));
+            begun.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        }
+        lease.phase = Phase::Open;
+        Ok(lease)
+    }
+
+    /// The connection.
+    pub fn connection(&mut self) -> Result<&mut Connection> {
+        self.connection.as_mut().ok_or_else(|| Error::internal("the unit of work has ended"))
+    }
+
+    /// Refuses to write through a unit that only reads.
+    pub fn writable(&mut self) -> Result<&mut Connection> {
+        if !self.writes {
+            return Err(Error::internal("a read-only unit of work can not write"));
+        }
+        self.connection()
+    }
+
+    /// What to tell once this unit's outcome is settled: that an event was appended.
+    pub fn outbox_grew(&mut self) {
+        if let Some(effects) = &mut self.effects {
+            effects.outbox_grew = true;
+        }
+    }
+
+    /// Likewise: that a tenant's row was changed.
+    pub fn tenant_changed(&mut self, id: TenantId) {
+        if let Some(effects) = &mut self.effects {
+            effects.changed_tenants.push(id);
+        }
+    }
+
+    /// Commits, and gives the connection back. A unit that reads has nothing to commit: it is rolled back.
+    pub async fn commit(mut self) -> Result<()> {
+        if !self.writes {
+            return Ok(());
+        }
+        self.phase = Phase::Unknown;
+        let Some(effects) = &mut self.effects else {
+            return Err(Error::internal("the unit of work has ended"));
+        };
+        effects.committing = true;
+        let (plane, changed) = (effects.plane, effects.changed_tenants.clone());
+        match engine::commit(self.connection()?, plane, &changed).await {
+            Ok(Committed::Done { clean }) => {
+                if clean {
+                    self.phase = Phase::Clean;
+                }
+                Ok(())
+            }
+            Ok(Committed::Refused(reason)) => {
+                self.phase = Phase::Open;
+                Err(Error::internal(format!("nothing is committed: {reason}")))
+            }
+            // It is still open, or was rolled back.
+            Err(error) if answered(&error) => {
+                self.phase = Phase::Open;
+                Err(store_error(error))
+            }
+            Err(error) => {
+                let (kind, message) =
+                    (ErrorKind::Unknown, "it may have been done, or not: look before doing it again");
+                Err(Error::new(kind, "commit_unknown", message).with_source(error))
+            }
+        }
+    }
+}
+
+impl Drop for Effects {
+    fn drop(&mut self) {
+        if !self.committing {
+            return;
+        }
+        if self.outbox_grew {
+            self.signals.outbox_grew(self.plane);
+        }
+        for id in self.changed_tenants.drain(..) {
+            self.signals.tenant_changed(id);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let (Some(mut connection), Some(mut slot)) = (self.connection.take(), self.slot.take()) else {
+            return;
+        };
+        let (phase, writes) = (self.phase, self.writes);
+        let (pool, mut effects) = (self.pool.clone(), self.effects.take());
+        // Most units read, and end here. A task to wait in would cost them an eighth of their speed.
+        let phase = match phase {
+            Phase::Open if !writes && engine::start_roll_back(&mut connection) => {
+                slot.leave_open(engine::LEAVES_OPEN);
+                Phase::Clean
+            }
+            phase => phase,
+        };
+        let unfinished = match phase {
+            Phase::Clean => {
+                // Before the commit returns to its caller.
+                drop(effects.take());
+                pool.release(connection, slot)
+            }
+            Phase::Open | Phase::Unknown => Some((connection, slot)),
+        };
+        let Some((connection, slot)) = unfinished else { return };
+        // Without a runtime the connection is dropped: SQLite rolls back what was open when it closes.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let unsettled = writes.then(|| slot.unsettled());
+        runtime.spawn(async move {
+            // Told last: a COMMIT that nobody waited for has happened by then, or never will.
+            let _effects = effects;
+            let mut finishing = pin!(finish(connection, slot, (phase, writes), &pool));
+            let finished = timeout(SETTLING, &mut finishing).await;
+            drop(unsettled);
+            if finished.is_err() {
+                finishing.await;
+            }
+        });
+    }
+}
+
+/// Brings a connection back to a clean state, or closes it; then gives its slot on.
+async fn finish(mut connection: Connection, slot: Slot, (phase, writes): (Phase, bool), pool: &Pool) {
+    let unfinished = match phase == Phase::Open && engine::roll_back(&mut connection, writes).await.is_ok() {
+        true => pool.release(connection, slot),
+        false => Some((connection, slot)),
+    };
+    if let Some((mut connection, slot)) = unfinished {
+        if phase == Phase::Unknown {
+            // What was sent is answered by then: whoever is next on this plane sees what came of it.
+            drop(timeout(pool.wait(), connection.ping()).await);
+        }
+        close(connection).await;
+        drop(slot);
+    }
+}

@@ -1,0 +1,151 @@
+//! Bringing one plane's storage to a version: step by step, each with its row of the history and the mark that says where
+//! the storage is, in one transaction. So it is at one step or at the next, whenever the process ends.
+
+use multitenancy_core::{Error, Result, environment::monotonic, store::fleet::Outcome};
+use sqlx::{
+    AssertSqlSafe,
+    migrate::{Migrate, Migrator},
+};
+
+use super::{
+    engine::Connection,
+    error::{no_such_table, store_error},
+    migration::{Home, Schema, missing},
+};
+use crate::migrations::{Applied, Missing, Step, UNDERWAY};
+
+impl Schema {
+    /// Brings `home`, which the connection is at and nobody else changes, to `version`. After an error the connection may
+    /// be in the midst of a transaction: close it.
+    pub async fn bring(
+        &self,
+        connection: &mut Connection,
+        home: &Home,
+        version: i64,
+        absent: Missing,
+    ) -> Result<Outcome> {
+        let goal = self.migrations.fingerprint_at(version)?;
+        let marker = self.marker(connection, home.plane()).await?;
+        match &marker {
+            None if absent == Missing::Refuse => return Err(missing(home.plane())),
+            Some(marker) if marker == goal => return Ok(Outcome::Current),
+            _ => {}
+        }
+        let applied = match self.applied(connection).await {
+            Err(error) if no_such_table(&error) => {
+                for history in self.migrations.histories() {
+                    prepare(connection, history).await.map_err(Error::internal)?;
+                }
+                self.applied(connection).await
+            }
+            other => other,
+        };
+        let applied = applied.map_err(store_error)?;
+        let plan = self.migrations.plan(&applied, version)?;
+        for (index, step) in plan.steps.iter().enumerate() {
+            // The whole is there when the last has been taken.
+            let last = index + 1 == plan.steps.len();
+            self.take(connection, home, step, if last { goal } else { UNDERWAY }).await?;
+        }
+        if plan.steps.is_empty() {
+            begin(connection).await.map_err(store_error)?;
+            self.grant(connection, home).await.map_err(store_error)?;
+            self.mark(connection, home, goal).await.map_err(store_error)?;
+            commit(connection).await.map_err(store_error)?;
+        }
+        Ok(Outcome::Migrated { from: plan.from, to: version })
+    }
+
+    /// What the storage that the connection is at has had, history by history.
+    pub async fn applied(&self, connection: &mut Connection) -> sqlx::Result<Vec<Applied>> {
+        let select = |(index, history): (usize, &Migrator)| {
+            format!(
+                "SELECT {index} AS history, version, description, installed_on, checksum, execution_time FROM {}",
+                history.table_name
+            )
+        };
+        let selects: Vec<_> = self.migrations.histories().iter().enumerate().map(select).collect();
+        let sql = format!("{} ORDER BY history, version", selects.join(" UNION ALL "));
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await
+    }
+
+    async fn take(
+        &self,
+        connection: &mut Connection,
+        home: &Home,
+        step: &Step<'_>,
+        mark: &str,
+    ) -> Result<()> {
+        self.try_step(connection, home, step, mark).await.map_err(|error| {
+            let migration = step.migration;
+            let (verb, version, name) =
+                (migration.migration_type.label(), migration.version, &migration.description);
+            match error.as_database_error() {
+                None => store_error(error),
+                Some(_) => Error::config(format!("{verb} {version} ({name}) of {home} failed: {error}"))
+                    .with_source(error),
+            }
+        })
+    }
+
+    async fn try_step(
+        &self,
+        connection: &mut Connection,
+        home: &Home,
+        Step { history, migration }: &Step<'_>,
+        mark: &str,
+    ) -> sqlx::Result<()> {
+        // What can not run in a transaction may be left half done: nobody is to be served meanwhile.
+        match migration.no_tx {
+            true => self.mark(connection, home, UNDERWAY).await?,
+            false => begin(connection).await?,
+        }
+        let start = monotonic();
+        sqlx::raw_sql(migration.sql.clone()).execute(&mut *connection).await?;
+        self.stay(connection, home).await?;
+        let took = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        if migration.no_tx {
+            begin(connection).await?;
+        }
+        let table = &history.table_name;
+        if migration.migration_type.is_down_migration() {
+            sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE version = $1")))
+                .bind(migration.version)
+                .execute(&mut *connection)
+                .await?;
+        } else {
+            let sql = format!(
+                "INSERT INTO {table} (version, description, success, checksum, execution_time) \
+                 VALUES ($1, $2, TRUE, $3, $4)"
+            );
+            sqlx::query(AssertSqlSafe(sql))
+                .bind(migration.version)
+                .bind(&*migration.description)
+                .bind(&*migration.checksum)
+                .bind(took)
+                .execute(&mut *connection)
+                .await?;
+        }
+        if mark != UNDERWAY {
+            self.grant(connection, home).await?;
+        }
+        self.mark(connection, home, mark).await?;
+        commit(connection).await
+    }
+}
+
+/// Makes the table of a history, as sqlx does.
+async fn prepare(connection: &mut Connection, history: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
+    for schema in history.create_schemas.iter() {
+        connection.create_schema_if_not_exists(schema).await?;
+    }
+    connection.ensure_migrations_table(&history.table_name).await
+}
+
+async fn begin(connection: &mut Connection) -> sqlx::Result<()> {
+    sqlx::raw_sql("BEGIN").execute(connection).await.map(drop)
+}
+
+async fn commit(connection: &mut Connection) -> sqlx::Result<()> {
+    sqlx::raw_sql("COMMIT").execute(connection).await.map(drop)
+}

@@ -1,0 +1,148 @@
+use async_trait::async_trait;
+use multitenancy_core::{
+    Result, Tenant, TenantId, Timestamp, UserId,
+    page::{Page, PageRequest},
+    tenant::{Domain, TenantKey, TenantRepository, TenantStatus, domain_taken, slug_taken},
+};
+use uuid::Uuid;
+
+use super::{
+    codec::{Stored, instant, stored},
+    error::store_error,
+    unit::Unit,
+};
+use crate::json::{from_json, to_json};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    slug: String,
+    domain: Option<String>,
+    plan: String,
+    status: String,
+    isolation: String,
+    owner_id: Uuid,
+    settings: String,
+    created_at: Stored,
+    updated_at: Stored,
+}
+
+impl TryFrom<Row> for Tenant {
+    type Error = multitenancy_core::Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            id: TenantId::from_uuid(row.id),
+            name: row.name.parse()?,
+            slug: row.slug.parse()?,
+            domain: row.domain.as_deref().map(str::parse).transpose()?,
+            plan: row.plan.parse()?,
+            status: row.status.parse()?,
+            isolation: row.isolation.parse()?,
+            owner_id: UserId::from_uuid(row.owner_id),
+            settings: from_json(&row.settings)?,
+            created_at: instant(row.created_at)?,
+            updated_at: instant(row.updated_at)?,
+        })
+    }
+}
+
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, name, slug, domain, plan, status, isolation, owner_id, settings, created_at, updated_at ",
+            "FROM multitenancy_tenants WHERE ",
+            $condition
+        )
+    };
+}
+
+#[async_trait]
+impl TenantRepository for Unit {
+    async fn insert(&mut self, tenant: &Tenant) -> Result<()> {
+        let inserted = sqlx::query(
+            "INSERT INTO multitenancy_tenants (id, name, slug, domain, plan, status, isolation, owner_id, settings, \
+             created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+        )
+        .bind(tenant.id.as_uuid())
+        .bind(tenant.name.as_str())
+        .bind(tenant.slug.as_str())
+        .bind(tenant.domain.as_ref().map(Domain::as_str))
+        .bind(tenant.plan.as_str())
+        .bind(tenant.status.as_str())
+        .bind(tenant.isolation.as_str())
+        .bind(tenant.owner_id.as_uuid())
+        .bind(to_json(&tenant.settings)?)
+        .bind(stored(tenant.created_at))
+        .bind(stored(tenant.updated_at))
+        .execute(self.writable()?)
+        .await
+        .map_err(store_error)?;
+        if inserted.rows_affected() == 1 {
+            return Ok(());
+        }
+        let same_slug = self.find(&TenantKey::Slug(tenant.slug.clone())).await?;
+        Err(if same_slug.is_some() { slug_taken() } else { domain_taken() })
+    }
+
+    async fn find(&mut self, key: &TenantKey) -> Result<Option<Tenant>> {
+        let query = match key {
+            TenantKey::Id(id) => sqlx::query_as::<_, Row>(select!("id = $1")).bind(id.as_uuid()),
+            TenantKey::Slug(slug) => sqlx::query_as(select!("slug = $1")).bind(slug.as_str()),
+            TenantKey::Domain(domain) => sqlx::query_as(select!("domain = $1")).bind(domain.as_str()),
+        };
+        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
+        row.map(Tenant::try_from).transpose()
+    }
+
+    async fn set_status(
+        &mut self,
+        id: TenantId,
+        from: TenantStatus,
+        to: TenantStatus,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let query = sqlx::query(
+            "UPDATE multitenancy_tenants SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2",
+        )
+        .bind(id.as_uuid())
+        .bind(from.as_str())
+        .bind(to.as_str())
+        .bind(stored(at));
+        let updated = query.execute(self.writable()?).await.map_err(store_error)?;
+        self.lease.tenant_changed(id);
+        Ok(updated.rows_affected() == 1)
+    }
+
+    async fn withdraw(&mut self, id: TenantId) -> Result<bool> {
+        let query = sqlx::query("DELETE FROM multitenancy_tenants WHERE id = $1 AND status = $2")
+            .bind(id.as_uuid())
+            .bind(TenantStatus::Provisioning.as_str());
+        let deleted = query.execute(self.writable()?).await.map_err(store_error)?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let query =
+            sqlx::query("DELETE FROM multitenancy_tenant_schemas WHERE tenant_id = $1").bind(id.as_uuid());
+        query.execute(self.writable()?).await.map_err(store_error)?;
+        self.lease.tenant_changed(id);
+        Ok(true)
+    }
+
+    async fn list(
+        &mut self,
+        status: Option<TenantStatus>,
+        page: &PageRequest<TenantId>,
+    ) -> Result<Page<Tenant, TenantId>> {
+        let query = sqlx::query_as::<_, Row>(select!(
+            "($1 IS NULL OR id > $1) AND ($2 IS NULL OR status = $2) ORDER BY id LIMIT $3"
+        ))
+        .bind(page.key().map(TenantId::as_uuid))
+        .bind(status.map(TenantStatus::as_str))
+        .bind(i64::from(page.size()) + 1);
+        let rows = query.fetch_all(self.connection()?).await.map_err(store_error)?;
+        let items = rows.into_iter().map(Tenant::try_from).collect::<Result<_>>()?;
+        Ok(Page::from_overfull(items, page, |tenant: &Tenant| tenant.id))
+    }
+}

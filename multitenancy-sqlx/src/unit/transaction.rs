@@ -1,0 +1,104 @@
+use async_trait::async_trait;
+use multitenancy_core::{
+    ControlContext, ControlTransaction, Environment, EventId, Plane, Result, TenantContext,
+    TenantTransaction, UnitOfWork,
+    actor::Origin,
+    auth::SessionRepository,
+    event::{ConsumedEvents, Event, Outbox},
+    tenant::{MembershipRepository, TenantRepository},
+    user::UserRepository,
+};
+
+use super::{engine::Connection, unit::Unit};
+
+/// A transaction inside one tenant, where nobody else's rows are.
+///
+/// Nothing happens until [`commit`](Self::commit); dropping it takes everything back.
+///
+/// The context says which plane it is on: a tenant's by default, or the control plane, with a [`ControlContext`].
+pub struct Transaction<C = TenantContext> {
+    unit: Unit,
+    context: C,
+}
+
+impl<C> Transaction<C> {
+    pub(super) fn new(unit: Unit, context: C) -> Self {
+        Self { unit, context }
+    }
+
+    /// The connection, for the application's own SQL. Its statements are part of this transaction.
+    ///
+    /// Nested transactions (`sqlx::Connection::begin`) are savepoints. Do not write BEGIN, COMMIT or ROLLBACK as
+    /// SQL, nor what rolls back by itself (`INSERT OR ROLLBACK`): what follows it would not be part of this transaction.
+    /// On SQLite, a transaction that has attached a file is not committed.
+    #[expect(
+        clippy::expect_used,
+        reason = "the lease has its connection as long as the transaction is there"
+    )]
+    pub fn conn(&mut self) -> &mut Connection {
+        self.unit.connection().expect("a transaction has a connection")
+    }
+
+    /// Publishes an event with this transaction: it is delivered after the commit, at least once, and only then.
+    pub async fn publish<E: Event>(&mut self, event: E) -> Result<EventId> {
+        let envelope = self.unit.seal(&event)?;
+        self.unit.append(&envelope).await?;
+        Ok(envelope.event_id)
+    }
+
+    /// Makes everything done in this transaction last.
+    pub async fn commit(self) -> Result<()> {
+        self.unit.lease.commit().await
+    }
+}
+
+#[async_trait]
+impl<C: Send + Sync> UnitOfWork for Transaction<C> {
+    fn plane(&self) -> Plane {
+        self.unit.plane
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.unit.origin
+    }
+
+    fn environment(&self) -> &Environment {
+        &self.unit.environment
+    }
+
+    fn users(&mut self) -> &mut dyn UserRepository {
+        &mut self.unit
+    }
+
+    fn sessions(&mut self) -> &mut dyn SessionRepository {
+        &mut self.unit
+    }
+
+    fn outbox(&mut self) -> &mut dyn Outbox {
+        &mut self.unit
+    }
+
+    fn consumed(&mut self) -> &mut dyn ConsumedEvents {
+        &mut self.unit
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        self.unit.lease.commit().await
+    }
+}
+
+impl TenantTransaction for Transaction {
+    fn context(&self) -> &TenantContext {
+        &self.context
+    }
+}
+
+impl ControlTransaction for Transaction<ControlContext> {
+    fn tenants(&mut self) -> &mut dyn TenantRepository {
+        &mut self.unit
+    }
+
+    fn memberships(&mut self) -> &mut dyn MembershipRepository {
+        &mut self.unit
+    }
+}

@@ -1,0 +1,159 @@
+//! Migrating many tenants' files: one by one, with progress, up and down.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+#[path = "common/fleet.rs"]
+mod cases;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use cases::{Deployment, context, migrate, tenants, three, to};
+use multitenancy_core::{Isolation, Store, Tenant, store::fleet::Target};
+use multitenancy_sqlx::SqliteStore;
+use multitenancy_testkit::rounds;
+use sqlx::{Connection, SqliteConnection, migrate::Migrator};
+
+struct Directory(tempfile::TempDir);
+
+impl Directory {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, tenant: &Tenant) -> std::path::PathBuf {
+        self.0.path().join("tenants").join(format!("{}.db", tenant.id))
+    }
+
+    async fn store(&self, migrations: Migrator) -> SqliteStore {
+        let url = format!("sqlite:{}", self.0.path().display());
+        SqliteStore::builder(&url).tenant_migrations(migrations).connect().await.unwrap()
+    }
+}
+
+#[async_trait]
+impl Deployment for Directory {
+    fn isolation(&self) -> Isolation {
+        Isolation::Database
+    }
+
+    async fn open(&self, migrations: Migrator) -> Arc<dyn Store> {
+        Arc::new(self.store(migrations).await)
+    }
+
+    fn close(&self, store: Arc<dyn Store>) {
+        drop(store);
+    }
+
+    async fn sql(&self, tenant: &Tenant, sql: &'static str) {
+        let file = self.file(tenant);
+        let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    async fn hide(&self, tenant: &Tenant, hidden: bool) {
+        let (file, away) = (self.file(tenant), self.0.path().join("away"));
+        let (from, to) = if hidden { (file, away) } else { (away, file) };
+        std::fs::rename(from, to).unwrap();
+    }
+
+    fn size(&self) -> usize {
+        60
+    }
+
+    fn first(&self) -> &'static str {
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)"
+    }
+
+    fn tags(&self) -> &'static str {
+        "CREATE TABLE tags (id INTEGER PRIMARY KEY)"
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_one_failure_does_not_stop_the_rest() {
+    cases::e20_one_failure_does_not_stop_the_rest(&Directory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_a_dropped_run_is_completed_by_the_next() {
+    cases::e20_a_dropped_run_is_completed_by_the_next(&Directory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn current_tenants_are_not_touched() {
+    cases::current_tenants_are_not_touched(&Directory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_told_and_stops_its_tenant() {
+    cases::drift_is_told_and_stops_its_tenant(&Directory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_go_up_and_down() {
+    cases::tenants_go_up_and_down(&Directory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_taken_back_stays() {
+    cases::what_can_not_be_taken_back_stays(&Directory::new()).await;
+}
+
+/// One process has a directory; its runs may still overlap.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_start_at_once() {
+    let directory = Directory::new();
+    let store = directory.open(three(&directory, 3)).await;
+    cases::many_start_at_once(&directory, [store.clone(), store]).await;
+}
+
+/// E20: whoever is served while tenants go down and up again sees the program's version, and nothing between.
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_no_unit_sees_another_version() {
+    let directory = Directory::new();
+    let store = directory.store(three(&directory, 3)).await;
+    let tenant = tenants(&store, Isolation::Database, 1).await.remove(0);
+    let stop = Arc::new(AtomicBool::new(false));
+    let reading: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, stop, context) = (store.clone(), stop.clone(), context(&tenant));
+            tokio::spawn(async move {
+                let (mut served, mut refused) = (0, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    match store.read(&context).await {
+                        Ok(mut tx) => {
+                            tokio::task::yield_now().await;
+                            sqlx::query("SELECT author, mood FROM notes").fetch_all(tx.conn()).await.unwrap();
+                            served += 1;
+                        }
+                        Err(error) => {
+                            assert_eq!(error.code(), "tenant_upgrading", "{error:?}");
+                            refused += 1;
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
+                (served, refused)
+            })
+        })
+        .collect();
+    for _ in 0..rounds(50) {
+        for target in [Target::Version(1), Target::Newest] {
+            let report = migrate(&store, &to(target)).await;
+            assert!(report.failed.is_empty(), "{:?}", report.failed);
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let (mut served, mut refused) = (0, 0);
+    for reader in reading {
+        let counts = reader.await.unwrap();
+        served += counts.0;
+        refused += counts.1;
+    }
+    // The control: there was something to see.
+    assert!(served > 0 && refused > 0, "{served} served, {refused} refused");
+}

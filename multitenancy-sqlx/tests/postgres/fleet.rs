@@ -1,0 +1,272 @@
+//! Migrating many tenants, with each isolation.
+
+#[path = "../common/fleet.rs"]
+mod cases;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use cases::{
+    Deployment, context, migrate, only, refusal, registered, reversible, status, tenants, three, to,
+};
+use multitenancy_core::{
+    Isolation, Store, Tenant,
+    store::fleet::{FleetOptions, Target},
+};
+use multitenancy_sqlx::PgStore;
+use sqlx::{Connection, PgConnection, migrate::Migrator};
+
+use super::server::{Server, execute, run, url};
+
+struct Database {
+    _server: Server,
+    isolation: Isolation,
+    name: String,
+}
+
+impl Database {
+    async fn new(isolation: Isolation) -> Self {
+        let server = Server::new(isolation);
+        let name = server.create().await;
+        Self { _server: server, isolation, name }
+    }
+
+    /// The URL of a tenant's storage, and its schema there.
+    fn storage(&self, tenant: &Tenant) -> (String, String) {
+        let own = format!("tenant_{}", tenant.id.as_uuid().simple());
+        match self.isolation {
+            Isolation::Shared => (url(&self.name), "tenants".to_owned()),
+            Isolation::Schema => (url(&self.name), own),
+            Isolation::Database => (url(&own), "public".to_owned()),
+        }
+    }
+
+    async fn store(&self, migrations: Migrator) -> PgStore {
+        let builder = PgStore::builder(&url(&self.name)).default_isolation(self.isolation);
+        builder.tenant_migrations(migrations).connect().await.unwrap()
+    }
+
+    /// A session in a tenant's storage that holds its table of notes, so that no migration gets at it.
+    async fn hold_notes(&self, tenant: &Tenant) -> PgConnection {
+        let (url, schema) = self.storage(tenant);
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        run(&mut connection, format!("BEGIN; LOCK TABLE {schema}.notes IN ACCESS SHARE MODE")).await;
+        connection
+    }
+}
+
+#[async_trait]
+impl Deployment for Database {
+    fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    async fn open(&self, migrations: Migrator) -> Arc<dyn Store> {
+        Arc::new(self.store(migrations).await)
+    }
+
+    fn close(&self, store: Arc<dyn Store>) {
+        drop(store);
+    }
+
+    async fn sql(&self, tenant: &Tenant, sql: &'static str) {
+        let (url, schema) = self.storage(tenant);
+        execute(&url, format!("SET search_path TO {schema}; {sql}")).await;
+    }
+
+    async fn hide(&self, tenant: &Tenant, hidden: bool) {
+        let own = format!("tenant_{}", tenant.id.as_uuid().simple());
+        let (kind, name) = match self.isolation {
+            Isolation::Shared => ("SCHEMA", "tenants"),
+            Isolation::Schema => ("SCHEMA", &*own),
+            Isolation::Database => ("DATABASE", &*own),
+        };
+        let away = format!("away_{}", tenant.id.as_uuid().simple());
+        let (from, to) = if hidden { (name, &*away) } else { (&*away, name) };
+        execute(&url(&self.name), format!("ALTER {kind} {from} RENAME TO {to}")).await;
+    }
+
+    fn size(&self) -> usize {
+        match self.isolation {
+            Isolation::Schema => 60,
+            _ => 6,
+        }
+    }
+
+    fn first(&self) -> &'static str {
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL); SELECT multitenancy.protect('notes')"
+    }
+
+    fn tags(&self) -> &'static str {
+        "CREATE TABLE tags (id INTEGER PRIMARY KEY); SELECT multitenancy.protect('tags')"
+    }
+}
+
+macro_rules! modes {
+    ($($mode:ident: $isolation:expr),*) => {$(
+        mod $mode {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn e20_a_dropped_run_is_completed_by_the_next() {
+                cases::e20_a_dropped_run_is_completed_by_the_next(&Database::new($isolation).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn current_tenants_are_not_touched() {
+                cases::current_tenants_are_not_touched(&Database::new($isolation).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn drift_is_told_and_stops_its_tenant() {
+                cases::drift_is_told_and_stops_its_tenant(&Database::new($isolation).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn tenants_go_up_and_down() {
+                cases::tenants_go_up_and_down(&Database::new($isolation).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn what_can_not_be_taken_back_stays() {
+                cases::what_can_not_be_taken_back_stays(&Database::new($isolation).await).await;
+            }
+
+            /// Two replicas.
+            #[tokio::test(flavor = "multi_thread")]
+            async fn many_start_at_once() {
+                let database = Database::new($isolation).await;
+                let one = database.open(three(&database, 3)).await;
+                let other = database.open(three(&database, 3)).await;
+                cases::many_start_at_once(&database, [one, other]).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn e20_a_tenant_under_way_is_refused() {
+                under_way(&Database::new($isolation).await).await;
+            }
+        }
+    )*};
+}
+
+modes! { shared: Isolation::Shared, schema: Isolation::Schema, database: Isolation::Database }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_one_schema_fails_and_the_rest_go_on() {
+    cases::e20_one_failure_does_not_stop_the_rest(&Database::new(Isolation::Schema).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_one_database_fails_and_the_rest_go_on() {
+    cases::e20_one_failure_does_not_stop_the_rest(&Database::new(Isolation::Database).await).await;
+}
+
+/// Longer than a replica remembers where a tenant is.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn until_refused(store: &dyn Store, tenant: &Tenant) {
+    let refused = async {
+        while store.begin(&context(tenant)).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
+    assert_eq!(refusal(store, tenant).await, Some("tenant_upgrading"));
+}
+
+/// E20: between two versions a tenant is refused, by the process that migrates it at once, and by another that has just
+/// served it within the time that it remembers. What was being done when it began is waited for.
+async fn under_way(database: &Database) {
+    // The step that waits is the second: when the first is done, the tenant is between versions.
+    let migrations = || {
+        reversible(&[
+            (database.first(), "DROP TABLE notes"),
+            ("ALTER TABLE notes ADD COLUMN author TEXT", "ALTER TABLE notes DROP COLUMN author"),
+            ("CREATE TABLE tags (id INTEGER); SELECT multitenancy.protect('tags')", "DROP TABLE tags"),
+        ])
+    };
+    let (store, replica) = (database.store(migrations()).await, database.store(migrations()).await);
+    let tenant = tenants(&store, database.isolation, 1).await.remove(0);
+    for store in [&store, &replica] {
+        assert_eq!(refusal(store, &tenant).await, None);
+    }
+    let holder = database.hold_notes(&tenant).await;
+    let down = tokio::spawn({
+        let store = store.clone();
+        async move { migrate(&store, &to(Target::Version(1))).await }
+    });
+    until_refused(&store, &tenant).await;
+    until_refused(&replica, &tenant).await;
+    assert!(!down.is_finished(), "it waits for whoever has the table");
+    holder.close().await.unwrap();
+    assert_eq!(down.await.unwrap().migrated, 1);
+    for store in [&store, &replica] {
+        assert_eq!(refusal(store, &tenant).await, Some("tenant_upgrading"));
+    }
+    // A replica of the older program has it.
+    let older = database.store(three(database, 1)).await;
+    assert_eq!(refusal(&older, &tenant).await, None);
+    assert_eq!(migrate(&store, &FleetOptions::default()).await.migrated, 1);
+    assert_eq!(refusal(&store, &tenant).await, None);
+    until_refused(&older, &tenant).await;
+}
+
+/// Nobody is let in among tables at another version: they would be served from them.
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_shared_tables_at_another_version_take_in_nobody() {
+    let database = Database::new(Isolation::Shared).await;
+    let store = database.store(three(&database, 2)).await;
+    let tenant = tenants(&store, Isolation::Shared, 1).await.remove(0);
+    assert_eq!(migrate(&store, &only(&tenant, Target::Version(1))).await.migrated, 1);
+    let newcomer =
+        Tenant { id: multitenancy_core::TenantId::generate(store.environment()), ..tenant.clone() };
+    assert_eq!(store.provision(&newcomer).await.unwrap_err().code(), "tenant_upgrading");
+    store.migrate().await.unwrap();
+    store.provision(&newcomer).await.unwrap();
+    assert_eq!(refusal(&store, &newcomer).await, None);
+}
+
+/// The isolations side by side, in one run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_reaches_every_isolation() {
+    let database = Database::new(Isolation::Shared).await;
+    let store = database.store(three(&database, 1)).await;
+    let mut all = Vec::new();
+    for isolation in [Isolation::Shared, Isolation::Schema, Isolation::Database] {
+        for slug in ["one", "two"] {
+            all.push(registered(&store, isolation, &format!("{isolation}-{slug}")).await);
+        }
+    }
+    drop(store);
+    let store = database.store(three(&database, 3)).await;
+    let report = migrate(&store, &FleetOptions { at_once: 2, ..FleetOptions::default() }).await;
+    assert_eq!((report.migrated, report.failed.len()), (6, 0), "{report:?}");
+    for tenant in &all {
+        assert_eq!(refusal(&store, tenant).await, None);
+    }
+    assert!(status(&store).await.iter().all(|found| found.state.as_ref().unwrap().current));
+}
+
+/// The control of `many_start_at_once`: without a lock, one of two fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_a_lock_two_replicas_collide() {
+    let database = Database::new(Isolation::Schema).await;
+    let mut migrator = reversible(&[("SELECT pg_sleep(0.2); CREATE TABLE notes (id INTEGER)", "")]);
+    migrator.set_locking(false);
+    let mut one = PgConnection::connect(&url(&database.name)).await.unwrap();
+    let mut other = PgConnection::connect(&url(&database.name)).await.unwrap();
+    // Made before, so that the two meet in the migration.
+    execute(
+        &url(&database.name),
+        "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+         installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL, \
+         execution_time BIGINT NOT NULL)"
+            .to_owned(),
+    )
+    .await;
+    let both = tokio::join!(
+        migrator.run_direct(None, &mut one, false),
+        migrator.run_direct(None, &mut other, false)
+    );
+    assert!(both.0.is_err() || both.1.is_err());
+}

@@ -1,0 +1,222 @@
+//! What one process changes, the others hear: at once while they listen, and after they could not.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use multitenancy_core::{
+    ControlContext, ControlTransaction, Isolation, Store, Tenancy, Tenant, TenantId, UnitOfWork,
+    auth::{KeyRing, SigningKey},
+    tenant::{TenantKey, TenantStatus},
+};
+use multitenancy_sqlx::PgStore;
+use multitenancy_testkit::TestEvent;
+use secrecy::SecretString;
+use sqlx::postgres::PgListener;
+
+use crate::{
+    server::{execute, server_url, url},
+    stage::{Stage, context, run, value},
+    watch::{Watch, eventually},
+};
+
+const SOON: Duration = Duration::from_secs(2);
+const LATER: Duration = Duration::from_secs(20);
+const CANARY: &str = "canary-7f3a";
+
+async fn set_status(store: &PgStore, tenant: &Tenant, from: TenantStatus, to: TenantStatus) {
+    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
+    assert!(unit.tenants().set_status(tenant.id, from, to, store.environment().now()).await.unwrap());
+    Box::new(unit).commit().await.unwrap();
+}
+
+async fn suspend(store: &PgStore, tenant: &Tenant) {
+    set_status(store, tenant, TenantStatus::Active, TenantStatus::Suspended).await;
+}
+
+async fn resume(store: &PgStore, tenant: &Tenant) {
+    set_status(store, tenant, TenantStatus::Suspended, TenantStatus::Active).await;
+}
+
+/// What another process knows, for as long as an hour.
+fn tenancy(store: &PgStore) -> Tenancy {
+    let key = SigningKey::hs256(&SecretString::from("8dK2mQ5vX9zR3tY6wB1nH4jL7pC0sF8g")).unwrap();
+    let builder = Tenancy::builder(store.clone()).keys(KeyRing::new(key));
+    builder.tenant_cache_ttl(Duration::from_secs(3600)).without_background_work().build().unwrap()
+}
+
+async fn status(tenancy: &Tenancy, tenant: &Tenant) -> TenantStatus {
+    tenancy.find_tenant(&TenantKey::Slug(tenant.slug.clone())).await.unwrap().unwrap().status
+}
+
+/// What a store is told.
+fn heard(store: &PgStore) -> Arc<Mutex<Vec<Option<TenantId>>>> {
+    let heard: Arc<Mutex<Vec<_>>> = Arc::default();
+    let hearing = heard.clone();
+    store.signals().on_tenant_changed(move |changed| hearing.lock().unwrap().push(changed));
+    heard
+}
+
+/// Waits until the store hears what is said in its database, and has flushed what it knew.
+async fn listens(store: &PgStore) -> Watch {
+    let mut watch = Watch::of(store).await;
+    eventually("it listens", LATER, async || watch.listens().await).await;
+    let (words, word) = (heard(store), TenantId::generate(store.environment()));
+    let say = format!("SELECT pg_notify('multitenancy_tenants', '{word} somebody')");
+    execute(&url(&database(store).await), say).await;
+    eventually("it hears", LATER, async || words.lock().unwrap().contains(&Some(word))).await;
+    watch
+}
+
+async fn database(store: &PgStore) -> String {
+    let mut unit = store.read_control(&ControlContext::system("test")).await.unwrap();
+    value(unit.conn(), "SELECT current_database()::text").await.unwrap()
+}
+
+/// S117: a tenant suspended by one process is refused by another soon, though that one remembers for an hour.
+#[tokio::test]
+async fn s117_a_suspension_is_heard_by_others() {
+    let stage = Stage::new().await;
+    let other = stage.start().await.unwrap();
+    let acme = stage.tenant("acme", Isolation::Shared).await;
+    let there = tenancy(&other);
+    listens(&other).await;
+    for _ in 0..5 {
+        assert_eq!(status(&there, &acme).await, TenantStatus::Active);
+        suspend(&stage.store, &acme).await;
+        eventually("heard", SOON, async || status(&there, &acme).await == TenantStatus::Suspended).await;
+        resume(&stage.store, &acme).await;
+        eventually("heard", SOON, async || status(&there, &acme).await == TenantStatus::Active).await;
+    }
+}
+
+/// S117: what was changed while nobody listened is known once somebody listens again. Until then it is not: that is the
+/// control.
+#[tokio::test]
+async fn s117_what_was_not_heard_is_flushed() {
+    let stage = Stage::new().await;
+    let other = stage.start().await.unwrap();
+    let acme = stage.tenant("acme", Isolation::Shared).await;
+    let there = tenancy(&other);
+    let mut watch = listens(&other).await;
+    assert_eq!(status(&there, &acme).await, TenantStatus::Active);
+
+    // It can not come back before it may.
+    let allow = |whether: bool| format!("ALTER DATABASE {} ALLOW_CONNECTIONS {whether}", stage.database);
+    execute(&server_url(), allow(false)).await;
+    watch.end_listener().await;
+    suspend(&stage.store, &acme).await;
+    let told = heard(&other);
+    assert_eq!(status(&there, &acme).await, TenantStatus::Active, "nobody has told it");
+    execute(&server_url(), allow(true)).await;
+    eventually("flushed", LATER, async || status(&there, &acme).await == TenantStatus::Suspended).await;
+    assert_eq!(*told.lock().unwrap(), [None], "once, and of all tenants");
+    resume(&stage.store, &acme).await;
+    eventually("heard", LATER, async || status(&there, &acme).await == TenantStatus::Active).await;
+}
+
+/// What the process itself has changed it is told once: at the commit, and not by the server again.
+#[tokio::test]
+async fn own_changes_are_told_once() {
+    let stage = Stage::new().await;
+    let (a, b) = (stage.start().await.unwrap(), stage.start().await.unwrap());
+    let (acme, globex) =
+        (stage.tenant("acme", Isolation::Shared).await, stage.tenant("globex", Isolation::Shared).await);
+    listens(&a).await;
+    listens(&b).await;
+    let (by_a, by_b) = (heard(&a), heard(&b));
+    suspend(&a, &acme).await;
+    eventually("b hears of it", LATER, async || by_b.lock().unwrap().contains(&Some(acme.id))).await;
+    // Words come in their order: when this one is heard, one's own would have been.
+    suspend(&b, &globex).await;
+    eventually("a hears of it", LATER, async || by_a.lock().unwrap().contains(&Some(globex.id))).await;
+    assert_eq!(by_a.lock().unwrap().iter().filter(|told| **told == Some(acme.id)).count(), 1);
+    assert_eq!(by_b.lock().unwrap().iter().filter(|told| **told == Some(acme.id)).count(), 1);
+}
+
+/// Whoever has a login can say anything on the channel: what makes no sense flushes, and ends nothing.
+#[tokio::test]
+async fn e7_garbage_flushes_and_ends_nothing() {
+    let stage = Stage::new().await;
+    let acme = stage.tenant("acme", Isolation::Shared).await;
+    let mut watch = listens(&stage.store).await;
+    let told = heard(&stage.store);
+    let long = "x".repeat(7_999);
+    let garbage = ["", " ", "x", "x y", "''; DROP TABLE --", "\u{1f980} \u{7}", &long];
+    for text in &garbage {
+        stage.sql(format!("SELECT pg_notify('multitenancy_tenants', '{text}')")).await;
+    }
+    stage.sql(format!("SELECT pg_notify('multitenancy_tenants', '{} somebody')", acme.id)).await;
+    eventually("heard", LATER, async || told.lock().unwrap().contains(&Some(acme.id))).await;
+    let told = told.lock().unwrap().clone();
+    let flushes = told.iter().filter(|told| told.is_none()).count();
+    assert!(flushes >= garbage.len(), "{told:?}");
+    assert!(watch.listens().await);
+}
+
+/// E7: while two tenants work with a secret in all that they write, the channel carries ids and nothing else. The
+/// control: a word with the secret on that channel is seen.
+#[tokio::test]
+async fn e7_the_channel_carries_ids_alone() {
+    let stage = Stage::new().await;
+    let mut listener = PgListener::connect(&url(&stage.database)).await.unwrap();
+    listener.listen("multitenancy_tenants").await.unwrap();
+    let mut ids = BTreeSet::new();
+    for (index, isolation) in [Isolation::Shared, Isolation::Schema].into_iter().enumerate() {
+        let tenant = stage.tenant(&format!("{CANARY}-{index}"), isolation).await;
+        ids.insert(tenant.id.to_string());
+        for round in 0..10 {
+            let mut unit = stage.store.begin(&context(&tenant)).await.unwrap();
+            run(unit.conn(), format!("INSERT INTO projects (name) VALUES ('{CANARY}')")).await.unwrap();
+            unit.publish(TestEvent::new(CANARY, round)).await.unwrap();
+            unit.commit().await.unwrap();
+        }
+        suspend(&stage.store, &tenant).await;
+        resume(&stage.store, &tenant).await;
+    }
+    stage.sql(format!("SELECT pg_notify('multitenancy_tenants', '{CANARY}')")).await;
+    let mut words = Vec::new();
+    while words.last().is_none_or(|word| word != CANARY) {
+        let word = tokio::time::timeout(LATER, listener.recv()).await.unwrap().unwrap();
+        words.push(word.payload().to_owned());
+    }
+    words.pop();
+    assert!(words.len() >= 4, "{words:?}");
+    for word in &words {
+        let (id, by) = word.split_once(' ').unwrap();
+        assert!(ids.contains(id) && !word.contains(CANARY), "{word}");
+        let name = by.strip_prefix("multitenancy ").unwrap();
+        assert!(name.len() == 32 && name.chars().all(|c| c.is_ascii_hexdigit()), "{word}");
+    }
+}
+
+/// E7: locks have names of the framework's own, and none is held when nothing is being made or migrated.
+#[tokio::test]
+async fn e7_advisory_locks_are_namespaced_and_let_go() {
+    const HELD: &str = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database \
+                        WHERE locktype = 'advisory' AND datname = current_database()";
+    let stage = Stage::new().await;
+    let mut here = stage.connection().await;
+    let acme = stage.tenant("acme", Isolation::Schema).await;
+    assert_eq!(value::<i64>(&mut here, HELD).await.unwrap(), 0);
+    // Whoever has taken the name keeps the store waiting: so that is the name.
+    let lock = format!(
+        "pg_advisory_lock(hashtextextended('multitenancy:tenant_{}', 0))",
+        acme.id.as_uuid().simple()
+    );
+    run(&mut here, format!("SELECT {lock}")).await.unwrap();
+    let (store, tenant) = (stage.store.clone(), acme.clone());
+    let provisioning = tokio::spawn(async move { store.provision(&tenant).await });
+    let mut look = stage.connection().await;
+    eventually("it waits", LATER, async || {
+        value::<i64>(&mut look, format!("{HELD} AND NOT granted")).await.unwrap() == 1
+    })
+    .await;
+    assert!(!provisioning.is_finished());
+    run(&mut here, "SELECT pg_advisory_unlock_all()").await.unwrap();
+    provisioning.await.unwrap().unwrap();
+    stage.store.migrate().await.unwrap();
+    eventually("let go", SOON, async || value::<i64>(&mut look, HELD).await.unwrap() == 0).await;
+}

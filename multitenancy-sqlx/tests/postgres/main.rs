@@ -1,0 +1,52 @@
+//! The PostgreSQL store passes the suites that every adapter runs, with each isolation.
+//!
+//! Needs a server: `DATABASE_URL` says which, as a role that may make databases and roles. `cargo xtask test` finds one.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
+
+mod application;
+mod bouncer;
+mod fleet;
+mod isolation;
+mod killed;
+mod limits;
+mod listening;
+mod logins;
+mod lost_replies;
+mod pooler;
+mod provisioning;
+mod proxy;
+mod sabotage;
+mod server;
+mod session;
+mod stage;
+mod storm;
+mod timeouts;
+mod watch;
+
+use multitenancy_core::Isolation;
+use multitenancy_testkit::{CASES, conformance_suite, durable_suite};
+use server::Server;
+
+mod shared {
+    use super::*;
+    conformance_suite!(Server::new(Isolation::Shared));
+    durable_suite!(Server::new(Isolation::Shared));
+}
+
+mod schema {
+    use super::*;
+    conformance_suite!(Server::new(Isolation::Schema));
+    durable_suite!(Server::new(Isolation::Schema));
+}
+
+mod database {
+    use super::*;
+    conformance_suite!(Server::new(Isolation::Database));
+    durable_suite!(Server::new(Isolation::Database));
+}
+
+/// S26: as many cases as every other store runs.
+#[test]
+fn s26_the_suite_has_all_its_cases() {
+    assert_eq!(CASES.len(), 119);
+}

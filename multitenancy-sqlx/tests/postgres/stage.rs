@@ -1,0 +1,142 @@
+//! A store of an application with tables of its own, in a database of its own.
+
+use std::{borrow::Cow, sync::Arc};
+
+use multitenancy_core::{
+    ControlContext, ControlTransaction, Isolation, Store, Tenant, TenantContext, TenantId, UnitOfWork,
+    UserId,
+    tenant::{Plan, TenantSettings, TenantStatus},
+};
+use multitenancy_sqlx::{PgStore, PgStoreBuilder};
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+use crate::server::{Server, server_url, url};
+
+/// An application's tables, written as one would for itself alone, and protected.
+pub const APPLICATION: &[&str] = &[
+    "CREATE TABLE projects (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, code text UNIQUE);
+     SELECT multitenancy.protect('projects')",
+    "CREATE TABLE tasks (tenant_id uuid NOT NULL, id uuid PRIMARY KEY DEFAULT gen_random_uuid(), project_id uuid, title text,
+         FOREIGN KEY (tenant_id, project_id) REFERENCES projects (tenant_id, id) ON DELETE CASCADE);
+     SELECT multitenancy.protect('tasks')",
+    "CREATE TABLE entries (number bigint GENERATED ALWAYS AS IDENTITY, day date NOT NULL, PRIMARY KEY (number, day))
+         PARTITION BY RANGE (day);
+     CREATE TABLE entries_2026 PARTITION OF entries FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+     SELECT multitenancy.protect('entries')",
+    "CREATE VIEW named_projects WITH (security_invoker = true) AS SELECT name FROM projects;
+     GRANT SELECT ON named_projects TO multitenancy_app;
+     CREATE TABLE countries (code text PRIMARY KEY); INSERT INTO countries VALUES ('CH')",
+];
+
+pub struct Stage {
+    pub store: PgStore,
+    pub database: String,
+    roles: Vec<String>,
+    server: Server,
+}
+
+impl Stage {
+    /// With the tables of [`APPLICATION`].
+    pub async fn new() -> Self {
+        let server = Server::new(Isolation::Shared);
+        let database = server.create().await;
+        let store = builder(&url(&database)).connect().await.unwrap();
+        store.migrate().await.unwrap();
+        Self { store, database, roles: Vec::new(), server }
+    }
+
+    pub fn builder(&self) -> PgStoreBuilder {
+        builder(&url(&self.database))
+    }
+
+    /// Starts the program anew.
+    pub async fn start(&self) -> multitenancy_core::Result<PgStore> {
+        self.builder().connect().await
+    }
+
+    /// As a superuser, in the control plane's database.
+    pub async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&url(&self.database)).await.unwrap()
+    }
+
+    pub async fn sql(&self, sql: impl Into<String>) {
+        run(&mut self.connection().await, sql).await.unwrap();
+    }
+
+    /// A role of this test alone, and the URL with which it logs in.
+    pub async fn login(&mut self, attributes: &str) -> (String, String) {
+        let role = format!("{}_{}", self.database, self.roles.len());
+        self.roles.push(role.clone());
+        self.sql(format!("CREATE ROLE {role} LOGIN PASSWORD 'secret' {attributes}")).await;
+        let (scheme, rest) =
+            server_url().split_once("://").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let host = rest.rsplit_once('@').map_or(rest.as_str(), |(_, host)| host);
+        let host = host.split('/').next().unwrap();
+        (role.clone(), format!("{scheme}://{role}:secret@{host}/{}", self.database))
+    }
+
+    /// An active tenant with its storage.
+    pub async fn tenant(&self, slug: &str, isolation: Isolation) -> Tenant {
+        let environment = self.store.environment();
+        let now = environment.now();
+        let tenant = Tenant {
+            id: TenantId::generate(environment),
+            name: slug.parse().unwrap(),
+            slug: slug.parse().unwrap(),
+            domain: None,
+            plan: Plan::default(),
+            status: TenantStatus::Active,
+            isolation,
+            owner_id: UserId::generate(environment),
+            settings: TenantSettings::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        let mut unit = self.store.control(&ControlContext::system("test")).await.unwrap();
+        unit.tenants().insert(&tenant).await.unwrap();
+        Box::new(unit).commit().await.unwrap();
+        self.store.provision(&tenant).await.unwrap();
+        tenant
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.server.drop_roles_too(std::mem::take(&mut self.roles));
+    }
+}
+
+/// Of a store with the tables of [`APPLICATION`].
+pub fn builder(url: &str) -> PgStoreBuilder {
+    PgStore::builder(url).tenant_migrations(migrations(APPLICATION)).reference_table("countries")
+}
+
+/// An application's migrations, as `sqlx::migrate!` makes them.
+pub fn migrations(statements: &[&'static str]) -> Migrator {
+    let migration = |(index, sql): (usize, &&'static str)| {
+        let version = i64::try_from(index).unwrap() + 1;
+        Migration::new(version, Cow::Borrowed("test"), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(statements.iter().enumerate().map(migration).collect())
+}
+
+/// The system's work in `tenant`.
+pub fn context(tenant: &Tenant) -> TenantContext {
+    TenantContext::system(Arc::new(tenant.clone()), "test")
+}
+
+pub async fn run(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<u64> {
+    let done = sqlx::raw_sql(AssertSqlSafe(sql.into())).execute(connection).await?;
+    Ok(done.rows_affected())
+}
+
+/// The one value that a query gives.
+pub async fn value<T>(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<T>
+where
+    T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+{
+    sqlx::query_scalar(AssertSqlSafe(sql.into())).fetch_one(connection).await
+}

@@ -1,0 +1,284 @@
+//! S61, S70: whoever reads the database gets in with nothing of it.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod common;
+
+use std::{collections::BTreeSet, path::Path};
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use common::{context, open, registered};
+use multitenancy_core::{
+    ControlContext, ErrorKind, Plane, Tenancy, Tenant,
+    account::{Credentials, Registration, SignedIn},
+    auth::Client,
+    secret::{Purpose, SecretToken},
+    tenancy::{Realm, RequestFacts},
+};
+use multitenancy_sqlx::SqliteStore;
+use multitenancy_testkit::rounds;
+use secrecy::ExposeSecret;
+use sqlx::{Row, SqliteConnection};
+use tokio::task::JoinSet;
+
+const PASSWORD: &str = "lintel-walnut-46-orbit";
+
+/// Every table there is, on either plane. A new one is missed by the test until it stands here.
+const TABLES: &[(&str, &str)] = &[
+    ("_sqlx_migrations", "SELECT * FROM _sqlx_migrations"),
+    ("multitenancy_consumed_events", "SELECT * FROM multitenancy_consumed_events"),
+    ("multitenancy_control_migrations", "SELECT * FROM multitenancy_control_migrations"),
+    ("multitenancy_marker", "SELECT * FROM multitenancy_marker"),
+    ("multitenancy_memberships", "SELECT * FROM multitenancy_memberships"),
+    ("multitenancy_outbox", "SELECT * FROM multitenancy_outbox"),
+    ("multitenancy_plane_migrations", "SELECT * FROM multitenancy_plane_migrations"),
+    ("multitenancy_sessions", "SELECT * FROM multitenancy_sessions"),
+    ("multitenancy_tenant_schemas", "SELECT * FROM multitenancy_tenant_schemas"),
+    ("multitenancy_tenants", "SELECT * FROM multitenancy_tenants"),
+    ("multitenancy_users", "SELECT * FROM multitenancy_users"),
+    ("notes", "SELECT * FROM notes"),
+    ("sqlite_sequence", "SELECT * FROM sqlite_sequence"),
+];
+
+/// Every value of every table, as bytes.
+async fn values(connection: &mut SqliteConnection) -> BTreeSet<Vec<u8>> {
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let names: Vec<String> = sqlx::query_scalar(names).fetch_all(&mut *connection).await.unwrap();
+    let mut values = BTreeSet::new();
+    for name in names {
+        let select = TABLES.iter().find(|(table, _)| *table == name);
+        let (_, select) = select.unwrap_or_else(|| panic!("the table {name} is not read"));
+        for row in sqlx::query(*select).fetch_all(&mut *connection).await.unwrap() {
+            values.extend(
+                (0..row.len())
+                    .filter_map(|column| row.try_get_unchecked::<Option<Vec<u8>>, _>(column).unwrap()),
+            );
+        }
+    }
+    values
+}
+
+/// Every value of the control file and of these tenants' files.
+async fn dump(store: &SqliteStore, tenants: &[&Tenant]) -> BTreeSet<Vec<u8>> {
+    let mut values = values_of_control(store).await;
+    for tenant in tenants {
+        values.append(&mut self::values(store.read(&context(tenant)).await.unwrap().conn()).await);
+    }
+    values
+}
+
+async fn values_of_control(store: &SqliteStore) -> BTreeSet<Vec<u8>> {
+    let mut unit = store.read_control(&ControlContext::system("test")).await.unwrap();
+    values(unit.conn()).await
+}
+
+/// What a thief may make of a stored value: its texts and its spellings, whole and by their parts.
+fn spellings(value: &[u8]) -> BTreeSet<String> {
+    let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut spellings =
+        BTreeSet::from([URL_SAFE_NO_PAD.encode(value), STANDARD.encode(value), hex.to_uppercase(), hex]);
+    if let Ok(text) = std::str::from_utf8(value) {
+        spellings.insert(text.to_owned());
+        let parts = text.split(|char: char| !char.is_ascii_alphanumeric() && !"-_.".contains(char));
+        spellings.extend(parts.map(str::to_owned));
+    }
+    spellings
+}
+
+/// The forms in which a token might be found: as it is, its random part, and that part's bytes, also written as hex.
+fn forms(token: &str) -> Vec<Vec<u8>> {
+    let secret = token.rsplit('.').next().unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(secret).unwrap();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    vec![
+        token.into(),
+        secret.into(),
+        STANDARD.encode(&bytes).into(),
+        hex.to_uppercase().into(),
+        hex.into(),
+        bytes,
+    ]
+}
+
+/// A text with a character for each byte, to search in.
+fn searchable(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// The tokens of which some form stands in one of the values.
+fn found<'a>(values: &BTreeSet<Vec<u8>>, tokens: &'a [String]) -> Vec<&'a str> {
+    let values: Vec<String> = values.iter().map(|value| searchable(value)).collect();
+    let stored = |form: Vec<u8>| {
+        let form = searchable(&form);
+        values.iter().any(|value| value.contains(&form))
+    };
+    tokens.iter().filter(|token| forms(token).into_iter().any(stored)).map(String::as_str).collect()
+}
+
+/// All files under a directory, as they are, but for the secrets.
+fn files(directory: &Path) -> BTreeSet<Vec<u8>> {
+    let entries =
+        [directory.to_owned(), directory.join("tenants")].map(|path| std::fs::read_dir(path).unwrap());
+    let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_file()).map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+struct App {
+    store: SqliteStore,
+    tenancy: Tenancy,
+    tenants: [Tenant; 2],
+    realms: Vec<Realm>,
+}
+
+fn naming(tenant: &Tenant) -> RequestFacts {
+    RequestFacts { tenant_keys: vec![tenant.id.into()], ..RequestFacts::default() }
+}
+
+impl App {
+    async fn in_directory(directory: &tempfile::TempDir) -> Self {
+        let store = open(SqliteStore::builder(&common::url(directory))).await;
+        let tenants = [registered(&store, "acme").await, registered(&store, "globex").await];
+        let tenancy = Tenancy::builder(store.clone()).without_background_work().build().unwrap();
+        let mut realms = vec![tenancy.realm(&RequestFacts::default()).await.unwrap()];
+        for tenant in &tenants {
+            realms.push(tenancy.realm(&naming(tenant)).await.unwrap());
+        }
+        Self { store, tenancy, tenants, realms }
+    }
+
+    async fn sign_in(&self, realm: &Realm) -> SignedIn {
+        let email = "ada@example.com".to_owned();
+        let registration =
+            Registration { email: email.parse().unwrap(), password: PASSWORD.into(), full_name: None };
+        // The second time they are there.
+        drop(self.tenancy.register(realm, registration).await);
+        let credentials = Credentials { email, password: PASSWORD.into() };
+        self.tenancy.log_in(realm, credentials, Client::default()).await.unwrap()
+    }
+
+    async fn refresh(&self, token: &str) -> multitenancy_core::Result<SignedIn> {
+        self.tenancy.refresh(&token.into(), &RequestFacts::default()).await
+    }
+}
+
+/// S61: no stored value is, holds or makes up a token: neither the live ones nor the spent ones are found in any form,
+/// and every value of every column, in every spelling, is refused as a refresh token and as an access token.
+#[tokio::test]
+async fn s61_nothing_in_the_database_is_a_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = App::in_directory(&directory).await;
+    let (mut live, mut tokens, mut bearers) = (Vec::new(), Vec::new(), Vec::new());
+    for realm in app.realms.iter().chain(&app.realms) {
+        let first = app.sign_in(realm).await;
+        let next = app.refresh(first.refresh_token.expose()).await.unwrap();
+        tokens.extend([&first, &next].map(|signed_in| signed_in.refresh_token.expose().to_owned()));
+        bearers.extend([&first, &next].map(|signed_in| signed_in.access_token.expose_secret().to_owned()));
+        live.push(next);
+    }
+
+    let values = dump(&app.store, &app.tenants.each_ref()).await;
+    assert!(values.len() > 100, "only {} values were read", values.len());
+    for secrets in [&tokens, &bearers] {
+        assert_eq!(found(&values, secrets), [""; 0], "in a column");
+        assert_eq!(found(&files(directory.path()), secrets), [""; 0], "in a file");
+    }
+
+    let planes: Vec<String> = app.realms.iter().map(|realm| realm.plane().to_string()).collect();
+    let mut offered = 0;
+    for spelling in values.iter().flat_map(|value| spellings(value)).collect::<BTreeSet<_>>() {
+        // As it is, and in the place of a token's random part.
+        let made_up = planes.iter().map(|plane| format!("rt.{plane}.{spelling}"));
+        for token in made_up.chain([spelling.clone()]) {
+            let refused = app.refresh(&token).await.unwrap_err();
+            assert_eq!(
+                (refused.kind(), refused.code()),
+                (ErrorKind::Unauthenticated, "invalid_refresh_token")
+            );
+            let refused = app.tenancy.authenticate(&token, &RequestFacts::default()).await.unwrap_err();
+            assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unauthenticated, "invalid_token"));
+            offered += 1;
+        }
+    }
+    assert!(offered > 1_000, "only {offered} were offered");
+
+    // The controls: the real ones are accepted, and one that is stored is found, in each form.
+    for signed_in in &live {
+        app.tenancy
+            .authenticate(signed_in.access_token.expose_secret(), &RequestFacts::default())
+            .await
+            .unwrap();
+        app.refresh(signed_in.refresh_token.expose()).await.unwrap();
+    }
+    for form in forms(&tokens[0]) {
+        let mut tx = app.store.begin(&context(&app.tenants[0])).await.unwrap();
+        sqlx::query("INSERT INTO notes (text) VALUES (CAST($1 AS TEXT))")
+            .bind(form)
+            .execute(tx.conn())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(found(&dump(&app.store, &app.tenants.each_ref()).await, &tokens), [&tokens[0]]);
+        assert_eq!(found(&files(directory.path()), &tokens), [&tokens[0]]);
+        let mut tx = app.store.begin(&context(&app.tenants[0])).await.unwrap();
+        sqlx::query("DELETE FROM notes").execute(tx.conn()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+/// S70: a refresh token is good for refreshing, on its plane, once: it is no access token nor the other way round; no
+/// other plane takes it, named or written into it; its successor makes it worthless.
+#[tokio::test]
+async fn s70_a_token_is_of_its_purpose_and_its_plane() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = App::in_directory(&directory).await;
+    for realm in &app.realms {
+        let signed_in = app.sign_in(realm).await;
+        let (access, refresh) = (signed_in.access_token.expose_secret(), signed_in.refresh_token.expose());
+        let none = RequestFacts::default();
+        assert_eq!(app.tenancy.authenticate(refresh, &none).await.unwrap_err().code(), "invalid_token");
+        assert_eq!(app.refresh(access).await.unwrap_err().code(), "invalid_refresh_token");
+
+        let own = realm.plane();
+        for other in app.realms.iter().map(Realm::plane).filter(|other| *other != own) {
+            let rewritten = refresh.replace(&own.to_string(), &other.to_string());
+            assert_ne!(rewritten, refresh);
+            assert_eq!(app.refresh(&rewritten).await.unwrap_err().code(), "invalid_refresh_token");
+            if let Plane::Tenant(id) = other {
+                let facts = RequestFacts { tenant_keys: vec![id.into()], ..RequestFacts::default() };
+                let refused = app.tenancy.refresh(&refresh.into(), &facts).await.unwrap_err();
+                assert_eq!(refused.code(), "tenant_mismatch");
+            }
+            let made_up = SecretToken::generate(Purpose::Refresh, other, app.tenancy.environment());
+            assert_eq!(app.refresh(made_up.expose()).await.unwrap_err().code(), "invalid_refresh_token");
+        }
+        let successor = app.refresh(refresh).await.unwrap();
+        assert_eq!(app.refresh(refresh).await.unwrap_err().code(), "invalid_refresh_token");
+        app.refresh(successor.refresh_token.expose()).await.unwrap();
+    }
+}
+
+/// S62, S70: of fifty who present one token at once, one gets a successor.
+#[tokio::test(flavor = "multi_thread")]
+async fn s70_of_fifty_at_once_one_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = App::in_directory(&directory).await;
+    let mut signed_in = app.sign_in(&app.realms[1]).await;
+    for _ in 0..rounds(5) {
+        let mut callers = JoinSet::new();
+        for _ in 0..50 {
+            let (tenancy, token) = (app.tenancy.clone(), signed_in.refresh_token.expose().into());
+            callers.spawn(async move { tenancy.refresh(&token, &RequestFacts::default()).await });
+        }
+        let (mut answered, refused): (Vec<_>, Vec<_>) =
+            callers.join_all().await.into_iter().partition(Result::is_ok);
+        assert_eq!((answered.len(), refused.len()), (1, 49));
+        assert!(
+            refused
+                .iter()
+                .all(|outcome| outcome.as_ref().is_err_and(|e| e.code() == "invalid_refresh_token"))
+        );
+        signed_in = answered.pop().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,144 @@
+//! A private PostgreSQL server, for tests that may do anything to it: kill it, fill it, take its rights away.
+
+use std::{
+    env, fs, io,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::sleep,
+    time::Duration,
+};
+
+/// Debian's name for who runs the server; it refuses to run as root.
+const USER: &str = "postgres";
+
+/// A server on a port and in a directory of its own, started from installed programs, which needs PostgreSQL 15 or
+/// newer. It trusts whoever comes from this machine, its superuser is `postgres`, and it goes when it is dropped.
+///
+/// What a crash of the machine would lose is not kept safe (`fsync=off`): that makes it fast. What a crash of the server
+/// would lose is.
+#[derive(Debug)]
+pub struct PostgresServer {
+    programs: PathBuf,
+    directory: tempfile::TempDir,
+    port: u16,
+}
+
+impl PostgresServer {
+    /// Starts one, with settings of its own besides, such as `max_connections=100`.
+    ///
+    /// Fails with [`NotFound`](io::ErrorKind::NotFound) when PostgreSQL's programs are neither on the path nor where
+    /// Debian puts them, and with what they have said when they fail.
+    pub fn start(settings: &[&str]) -> io::Result<Self> {
+        let programs = programs().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "initdb was not found: install PostgreSQL's server")
+        })?;
+        let directory = tempfile::Builder::new().prefix("postgres-").tempdir()?;
+        if is_root()? {
+            run(Command::new("chown").arg(USER).arg(directory.path()))?;
+        }
+        // Taken and given back: a port that nobody has at present.
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let server = Self { programs, directory, port };
+        let initdb = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "-D"];
+        run(server.program("initdb")?.args(initdb).arg(server.data()))?;
+        let mut own =
+            format!("port = {port}\nlisten_addresses = '127.0.0.1'\nfsync = off\nfull_page_writes = off\n");
+        own.push_str(&format!("unix_socket_directories = '{}'\n", server.directory.path().display()));
+        own.push_str("max_connections = 300\n");
+        for setting in settings {
+            own.push_str(&format!("{setting}\n"));
+        }
+        let file = server.data().join("postgresql.conf");
+        fs::write(&file, fs::read_to_string(&file)? + &own)?;
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Where it is, as its superuser.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends all its processes at once, as `kill -9` does. What it has acknowledged is in its files.
+    pub fn kill(&self) -> io::Result<()> {
+        let file = fs::read_to_string(self.data().join("postmaster.pid"))?;
+        let pid = file.lines().next().unwrap_or_default();
+        run(Command::new("sh").args(["-c", &format!("kill -9 {pid} $(cat /proc/{pid}/task/{pid}/children)")]))
+    }
+
+    /// Starts it again on the same files and the same port.
+    pub fn resume(&self) -> io::Result<()> {
+        let log = self.directory.path().join("log");
+        let mut attempts = 0..50;
+        loop {
+            let mut start = self.program("pg_ctl")?;
+            // Its standard output would be the server's for as long as it runs.
+            start.stdout(Stdio::null()).stderr(Stdio::null());
+            let started =
+                start.arg("-w").arg("-D").arg(self.data()).arg("-l").arg(&log).arg("start").status()?;
+            if started.success() {
+                return Ok(());
+            }
+            // Of a killed one some processes may take a moment to end.
+            if attempts.next().is_none() {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                return Err(io::Error::other(format!("PostgreSQL does not start: {said}")));
+            }
+            sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// One of its programs, as somebody who may run it.
+    fn program(&self, name: &str) -> io::Result<Command> {
+        let program = self.programs.join(name);
+        let mut command = Command::new(if is_root()? { Path::new("setpriv") } else { &program });
+        if is_root()? {
+            command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]);
+            command.arg(program);
+        }
+        command.current_dir(self.directory.path());
+        Ok(command)
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        if let Ok(mut stop) = self.program("pg_ctl") {
+            let _stopped = run(stop.args(["-m", "immediate", "-D"]).arg(self.data()).arg("stop"));
+        }
+    }
+}
+
+/// Where `initdb` and `pg_ctl` are: on the path, or where Debian puts its newest.
+fn programs() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut debian: Vec<_> = debian.map(|version| version.path().join("bin")).collect();
+    debian.sort_by_key(|bin| {
+        let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        version.and_then(|name| name.parse::<u32>().ok())
+    });
+    env::split_paths(&path).chain(debian.into_iter().rev()).find(|bin| bin.join("initdb").is_file())
+}
+
+fn is_root() -> io::Result<bool> {
+    Ok(Command::new("id").arg("-u").output()?.stdout.trim_ascii() == b"0")
+}
+
+fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)))),
+    }
+}

@@ -1,0 +1,104 @@
+//! What the tests of the PostgreSQL store need: a server. Found, started or installed; never done without.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use crate::{
+    process::{self, Failure, cargo, output, works},
+    workspace::Workspace,
+};
+
+/// The variable that names the server, to the tests as well.
+const VARIABLE: &str = "DATABASE_URL";
+const LOCAL: &str = "postgres://postgres@127.0.0.1:5432/postgres";
+
+/// A PostgreSQL server, as a role that may make databases and roles.
+pub struct Postgres {
+    url: String,
+    _own: Option<Own>,
+}
+
+/// A server of this run alone.
+struct Own(Child);
+
+/// Sees to it that PostgreSQL's programs are there: some tests and benchmarks start servers of their own, to kill them.
+pub fn install_programs() -> Result<(), Failure> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut places = env::split_paths(&path).chain(debian.map(|version| version.path().join("bin")));
+    if places.any(|bin| bin.join("initdb").is_file()) { Ok(()) } else { install() }
+}
+
+impl Postgres {
+    /// The server that `DATABASE_URL` names; else one that answers on this machine; else one of our own.
+    pub fn find(workspace: &Workspace) -> Result<Self, Failure> {
+        if let Some(url) = env::var(VARIABLE).ok().filter(|url| !url.is_empty()) {
+            println!("PostgreSQL: the one that {VARIABLE} names");
+            return Ok(Self { url, _own: None });
+        }
+        if answers(LOCAL) {
+            println!("PostgreSQL: the one at {LOCAL}");
+            return Ok(Self { url: LOCAL.to_owned(), _own: None });
+        }
+        Self::start(workspace)
+    }
+
+    /// Has the tests know where it is.
+    pub fn tell(&self, command: &mut Command) {
+        command.env(VARIABLE, &self.url);
+    }
+
+    fn start(workspace: &Workspace) -> Result<Self, Failure> {
+        let program = ["run", "--quiet", "-p", "multitenancy-testkit", "--example", "postgres_server"];
+        let mut program = cargo(workspace.root(), program);
+        let fault = |error: std::io::Error| Failure::new(format!("no PostgreSQL of our own: {error}"));
+        let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(fault)?;
+        let mut url = String::new();
+        if let Some(said) = child.stdout.take() {
+            BufReader::new(said).read_line(&mut url).map_err(fault)?;
+        }
+        let own = Own(child);
+        let url = url.trim().to_owned();
+        if url.is_empty() {
+            return Err(Failure::new("no PostgreSQL of our own could be started"));
+        }
+        println!("PostgreSQL: one of our own, at {url}");
+        Ok(Self { url, _own: Some(own) })
+    }
+}
+
+impl Drop for Own {
+    /// It stops when nobody speaks to it any more.
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _stopped = self.0.wait();
+    }
+}
+
+fn answers(url: &str) -> bool {
+    let sql = "SELECT 1 / (rolsuper OR (rolcreatedb AND rolcreaterole))::int FROM pg_roles WHERE rolname = current_user";
+    works(Command::new("psql").args([url, "-X", "-q", "-c", sql]).env("PGCONNECT_TIMEOUT", "3"))
+}
+
+fn install() -> Result<(), Failure> {
+    let missing = || {
+        Failure::new(format!(
+            "the tests need PostgreSQL 15 or newer: install its server, which Debian calls postgresql; {VARIABLE} may name \
+             another one for most of them, as a role that may make databases and roles"
+        ))
+    };
+    if !is_root() || !works(Command::new("apt-get").arg("--version")) {
+        return Err(missing());
+    }
+    println!("PostgreSQL is not installed: installing Debian's package");
+    let quiet = |command: &mut Command| process::run(command.env("DEBIAN_FRONTEND", "noninteractive"));
+    quiet(Command::new("apt-get").args(["-q", "update"])).map_err(|_| missing())?;
+    quiet(Command::new("apt-get").args(["-q", "-y", "install", "postgresql"])).map_err(|_| missing())
+}
+
+fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
