@@ -6,7 +6,7 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{context, open, registered};
-use multitenancy_core::{ErrorKind, Plane, Store, Tenant};
+use multitenancy_core::{ErrorKind, Plane, Store, Tenant, environment::monotonic};
 use multitenancy_sqlx::{SqliteStore, Synchronous};
 use tokio::task::JoinSet;
 
@@ -87,6 +87,25 @@ async fn a_wider_bound_is_seen() {
     }
     let most = use_all(&store, &tenants).await;
     assert!(most > 200, "only {most} connections were open");
+}
+
+/// A store that is dropped closes its files, those that are in use as they come back.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn dropping_a_store_closes_its_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&common::url(&directory))).await;
+    let acme = registered(&store, "acme").await;
+    let held = store.begin(&context(&acme)).await.unwrap();
+    drop(store.read(&context(&acme)).await.unwrap());
+    drop(store);
+    assert!(open_connections() > 0);
+    held.commit().await.unwrap();
+    let since = monotonic();
+    while open_connections() > 0 {
+        assert!(since.elapsed() < Duration::from_secs(5), "{} are open", open_connections());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Whoever finds no room within the bound is told to come again, and nothing is lost for others.

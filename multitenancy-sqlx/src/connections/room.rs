@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -80,7 +80,8 @@ struct Waiting<P: Copy + Eq + Hash, C> {
 
 /// Room for one open connection, given on when dropped.
 pub(super) struct Room<P: Copy + Eq + Hash, C> {
-    shared: Option<Arc<Shared<P, C>>>,
+    /// Weak, for idle rooms are part of what it points to: they are closed with it.
+    shared: Weak<Shared<P, C>>,
     /// Where it is on loan to.
     lent: Option<P>,
     /// When the connection in it was opened.
@@ -175,7 +176,7 @@ impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
         }
         if state.open < self.0.limit {
             state.open += 1;
-            return Some(Ok(Found::Room(state.lend(Room::new(self.0.clone()), place))));
+            return Some(Ok(Found::Room(state.lend(Room::new(&self.0), place))));
         }
         let any = any || !state.lent.contains_key(&place);
         if any && let Some(idle) = state.spare() {
@@ -295,8 +296,8 @@ impl<P: Copy + Eq + Hash, C> Shared<P, C> {
 }
 
 impl<P: Copy + Eq + Hash, C> Room<P, C> {
-    fn new(shared: Arc<Shared<P, C>>) -> Self {
-        Self { shared: Some(shared), lent: None, since: monotonic(), left_open: false }
+    fn new(shared: &Arc<Shared<P, C>>) -> Self {
+        Self { shared: Arc::downgrade(shared), lent: None, since: monotonic(), left_open: false }
     }
 
     /// For a connection that is opened now.
@@ -314,16 +315,16 @@ impl<P: Copy + Eq + Hash, C> Room<P, C> {
 
 impl<P: Copy + Eq + Hash, C> Drop for Room<P, C> {
     fn drop(&mut self) {
-        let Some(shared) = self.shared.take() else { return };
+        let Some(shared) = self.shared.upgrade() else { return };
         let mut state = shared.state();
         state.returned(self);
         while let Some(waiting) = state.waiting.pop_front() {
-            let room = state.lend(Room::new(shared.clone()), waiting.place);
+            let room = state.lend(Room::new(&shared), waiting.place);
             match waiting.sender.send(Found::Room(room)) {
                 // Has given up waiting: the room is still ours to give.
                 Err(Found::Room(mut room)) => {
                     state.returned(&mut room);
-                    drop(room.shared.take());
+                    room.shared = Weak::new();
                 }
                 _ => return,
             }

@@ -244,3 +244,19 @@ async fn closing_ends_every_connection() {
     closing.await.unwrap();
     eventually("all have ended", SOON, async || watch.all().await == 0).await;
 }
+
+/// A store that is dropped leaves no connection behind, neither an idle one nor the one that listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_a_store_ends_every_connection() {
+    let stage = Stage::new().await;
+    let acme = context(&stage.tenant("acme", Isolation::Database).await);
+    let store = stage.builder().connect().await.unwrap();
+    let mut watch = Watch::of(&store).await;
+    eventually("it listens", SOON, async || watch.listens().await).await;
+    let mut held = store.begin(&acme).await.unwrap();
+    drop((store.read(&acme).await.unwrap(), store.begin(&acme).await.unwrap()));
+    drop(store);
+    run(held.conn(), "INSERT INTO projects (name) VALUES ('x')").await.unwrap();
+    held.commit().await.unwrap();
+    eventually("all have ended", SOON, async || watch.all().await == 0).await;
+}
