@@ -6,14 +6,12 @@
 //! a burst behind one gate leaves room for the others. A leased connection is never taken away.
 
 mod room;
+mod settling;
 
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -22,10 +20,14 @@ use sqlx::Connection;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, timeout_at},
 };
 
-use self::room::{Busy, Found, MOMENT, Room, Rooms};
+pub(crate) use self::settling::Rest;
+use self::{
+    room::{Found, MOMENT, Room, Rooms},
+    settling::{Settling, settle},
+};
 
 /// Bounds of [`Connections`].
 #[derive(Debug, Clone)]
@@ -43,7 +45,7 @@ pub(crate) struct Connections<G, P: Copy + Eq + Hash, C> {
     limits: Limits,
     gates: Mutex<HashMap<G, Gate>>,
     rooms: Rooms<P, C>,
-    settling: Arc<AtomicBool>,
+    settling: Settling,
 }
 
 #[derive(Clone)]
@@ -52,8 +54,8 @@ struct Gate {
     /// Counts how often the connections behind the gate were closed: one that was on loan then is not kept when it comes
     /// back.
     closings: u64,
-    /// How many units were cut off and are not settled yet.
-    unsettled: watch::Sender<usize>,
+    /// How many units were cut off, with their outcome still open.
+    cut_off: watch::Sender<usize>,
 }
 
 /// The right to one connection: a turn at its gate, and room in the budget.
@@ -63,7 +65,7 @@ pub(crate) struct Slot<G, P: Copy + Eq + Hash, C> {
     /// Whether the connection was open before, so that it may have died unnoticed.
     pub reused: bool,
     closings: u64,
-    unsettled: watch::Sender<usize>,
+    cut_off: watch::Sender<usize>,
     room: Room<P, C>,
     _turn: OwnedSemaphorePermit,
 }
@@ -76,7 +78,12 @@ where
     P: Send + 'static,
 {
     pub fn new(limits: Limits) -> Self {
-        Self { rooms: Rooms::new(limits.open), limits, gates: Mutex::default(), settling: Arc::default() }
+        Self {
+            rooms: Rooms::new(limits.open),
+            limits,
+            gates: Mutex::default(),
+            settling: Settling::default(),
+        }
     }
 
     /// A connection to `place`, opened with `open` when none is idle. Waits for a turn at `gate`, which lets `width`
@@ -87,24 +94,24 @@ where
         O: Future<Output = Result<C>>,
     {
         let deadline = monotonic() + self.limits.wait;
-        let Gate { turns, closings, unsettled } = self.gate(gate, width);
+        let Gate { turns, closings, cut_off } = self.gate(gate, width);
         let turn = match turns.clone().try_acquire_owned() {
             Ok(turn) => turn,
             Err(_) => waiting(deadline, turns.acquire_owned()).await?.map_err(Error::internal)?,
         };
-        if *unsettled.borrow() > 0 {
+        if *cut_off.borrow() > 0 {
             // So that who was cut off and tries again sees what came of it.
-            let mut settled = unsettled.subscribe();
-            waiting(deadline, settled.wait_for(|count| *count == 0)).await?.map_err(Error::internal)?;
+            let mut left = cut_off.subscribe();
+            waiting(deadline, left.wait_for(|count| *count == 0)).await?.map_err(Error::internal)?;
         }
         let found = match self.rooms.ready(place) {
             Some(found) => Some(found),
             None => {
-                self.rooms.settle();
+                settle(&self.rooms);
                 waiting(deadline, self.rooms.find(place)).await?
             }
         };
-        let slot = |reused, room| Slot { gate, place, reused, closings, unsettled, room, _turn: turn };
+        let slot = |reused, room| Slot { gate, place, reused, closings, cut_off, room, _turn: turn };
         match found.ok_or_else(closed)? {
             Found::Connection(connection, room) => Ok((connection, slot(true, room))),
             Found::Other(other, room) => {
@@ -149,7 +156,7 @@ where
         }
         self.rooms.keep(slot.place, connection, slot.room);
         if let (false, Ok(runtime)) = (at_rest, runtime) {
-            self.settle_soon(&runtime);
+            self.settling.start(&runtime, &self.rooms, MOMENT);
         }
         None
     }
@@ -176,26 +183,6 @@ where
         }
     }
 
-    /// Sees to it that what comes back busy is at rest in a moment, also when nobody wants it.
-    fn settle_soon(&self, runtime: &Handle) {
-        if self.settling.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let (rooms, settling) = (self.rooms.clone(), self.settling.clone());
-        let own = Settling(Some(settling.clone()));
-        runtime.spawn(async move {
-            loop {
-                sleep(MOMENT).await;
-                rooms.settle();
-                settling.store(false, Ordering::Release);
-                // What came back in between has seen that it is seen to.
-                if !rooms.are_busy() || settling.swap(true, Ordering::AcqRel) {
-                    return own.over();
-                }
-            }
-        });
-    }
-
     fn gate(&self, gate: G, width: usize) -> Gate {
         let mut gates = self.gates();
         if gates.len() > 2 * self.limits.open + 64 {
@@ -204,7 +191,7 @@ where
             gates.retain(|_, gate| Arc::strong_count(&gate.turns) > 1);
         }
         let new =
-            || Gate { turns: Arc::new(Semaphore::new(width)), closings: 0, unsettled: watch::Sender::new(0) };
+            || Gate { turns: Arc::new(Semaphore::new(width)), closings: 0, cut_off: watch::Sender::new(0) };
         gates.entry(gate).or_insert_with(new).clone()
     }
 
@@ -224,66 +211,19 @@ impl<G, P: Copy + Eq + Hash, C> Slot<G, P, C> {
         std::mem::take(&mut self.room.left_open)
     }
 
-    /// The unit was cut off and goes on: until this is dropped, the next ones behind the gate wait for it.
-    pub fn unsettled(&self) -> Unsettled {
-        self.unsettled.send_modify(|count| *count += 1);
-        Unsettled(self.unsettled.clone())
+    /// The unit was cut off, and its outcome is open: until this is dropped, the next ones behind the gate wait for it.
+    pub fn cut_off(&self) -> CutOff {
+        self.cut_off.send_modify(|count| *count += 1);
+        CutOff(self.cut_off.clone())
     }
 }
 
-/// See [`Slot::unsettled`].
-pub(crate) struct Unsettled(watch::Sender<usize>);
+/// See [`Slot::cut_off`].
+pub(crate) struct CutOff(watch::Sender<usize>);
 
-impl Drop for Unsettled {
+impl Drop for CutOff {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// A connection that may come back before it is at rest.
-pub(crate) trait Rest: Connection + 'static {
-    /// Whether nothing is under way on it, as far as can be told without waiting.
-    fn at_rest(&self) -> bool;
-
-    /// Waits until nothing is under way. `false` when the connection can not be used again.
-    fn settle(&mut self) -> impl Future<Output = bool> + Send;
-}
-
-impl<P: Copy + Eq + Hash + Send + 'static, C: Rest> Rooms<P, C> {
-    /// Waits, in tasks, for the connections that came back and are still busy with what was left behind on them.
-    fn settle(&self) {
-        for busy in self.take_busy() {
-            let rooms = self.clone();
-            tokio::spawn(async move {
-                let Busy { place, mut connection, mut room, closings } = busy;
-                let settled = connection.settle().await;
-                room.left_open = false;
-                if settled && rooms.keeps(place) && rooms.closings() == closings {
-                    rooms.keep(place, connection, room);
-                } else {
-                    close(connection).await;
-                    drop(room);
-                }
-            });
-        }
-    }
-}
-
-/// Has another one settle when the runtime of the one that does has ended.
-struct Settling(Option<Arc<AtomicBool>>);
-
-impl Settling {
-    /// There is nothing to settle, or another one does.
-    fn over(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Drop for Settling {
-    fn drop(&mut self) {
-        if let Some(settling) = &self.0 {
-            settling.store(false, Ordering::Release);
-        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use multitenancy_core::{Plane, TenantId};
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, SqlSafeStr, postgres::PgArguments};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, SqlSafeStr, postgres::PgArguments};
 use sqlx_core::transaction::TransactionManager;
 
 use super::listen;
@@ -31,8 +31,7 @@ pub(super) enum Place {
     Database(TenantId),
 }
 
-/// How long a connection that was open may take to begin; then another one is taken. A busy server takes long for all of
-/// them, and a statement that was left behind for its own.
+/// How long a connection that was open may take to begin; then another one is taken.
 pub(super) const BUSY: Duration = Duration::from_millis(500);
 
 /// How a COMMIT ended.
@@ -78,6 +77,9 @@ pub(super) async fn begin(
     execute(connection, AssertSqlSafe(statement)).await
 }
 
+/// How many statements of the message that commits are answered when it is done.
+const UP_TO_COMMIT: usize = 2;
+
 /// Commits, and tells other processes which tenants have changed.
 pub(super) async fn commit(
     connection: &mut Connection,
@@ -90,19 +92,18 @@ pub(super) async fn commit(
     // PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any. A SELECT before it fails,
     // also when this is no longer the transaction that began as this plane's.
     let mut statement =
-        format!("SELECT 1 / (current_setting('app.tenant_id', true) = '{}')::int; SELECT", plane.scope());
+        format!("SELECT 1 / (current_setting('app.tenant_id', true) = '{}')::int", plane.scope());
     for tenant in changed {
-        statement.push_str(&format!(" {}; SELECT", listen::notify(*tenant)));
+        statement.push_str(&format!(", {}", listen::notify(*tenant)));
     }
     statement.push_str(concat!("; COMMIT; ", reset!()));
-    let up_to_commit = changed.len() + 3;
     let mut answers = sqlx::raw_sql(AssertSqlSafe(statement)).execute_many(connection);
     let mut answered = 0;
     while let Some(answer) = answers.next().await {
         match answer {
             Ok(_) => answered += 1,
             // It has happened, whatever befell the connection afterwards.
-            Err(_) if answered >= up_to_commit => return Ok(Committed::Done { clean: false }),
+            Err(_) if answered >= UP_TO_COMMIT => return Ok(Committed::Done { clean: false }),
             Err(error) => return Err(error),
         }
     }
@@ -121,9 +122,12 @@ pub(super) async fn roll_back(connection: &mut Connection, _writes: bool) -> sql
 pub(super) const LEAVES_OPEN: bool = true;
 
 /// Leaves the transaction of a unit that has only read to be rolled back soon: either the next unit begins, or
-/// [`Rest::settle`] is called. `false` when that takes more than one step.
+/// [`Rest::settle`] is called. `false` when that takes more than one step, or when a statement of it is still under way,
+/// which can take as long as statements may.
 pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
-    Manager::get_transaction_depth(connection) == AT_REST
+    // Reads the rest of an answer that has come, and waits for none.
+    let answered = matches!(connection.flush().now_or_never(), Some(Ok(())));
+    answered && Manager::get_transaction_depth(connection) == AT_REST
 }
 
 impl Rest for PgConnection {

@@ -187,13 +187,13 @@ impl Drop for Lease {
         let Some((connection, slot)) = unfinished else { return };
         // Without a runtime the connection is dropped: SQLite rolls back what was open when it closes.
         let Ok(runtime) = Handle::try_current() else { return };
-        let unsettled = writes.then(|| slot.unsettled());
+        let cut_off = writes.then(|| slot.cut_off());
         runtime.spawn(async move {
             // Told last: a COMMIT that nobody waited for has happened by then, or never will.
             let _effects = effects;
             let mut finishing = pin!(finish(connection, slot, (phase, writes), &pool));
             let finished = timeout(SETTLING, &mut finishing).await;
-            drop(unsettled);
+            drop(cut_off);
             if finished.is_err() {
                 finishing.await;
             }

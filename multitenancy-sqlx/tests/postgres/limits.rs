@@ -78,12 +78,44 @@ async fn e8_a_burst_starves_nobody() {
                 assert_eq!(finished.load(Ordering::SeqCst), 0, "the burst is still at work");
             }
             units.shutdown().await;
-            stage
-                .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' \
-                      AND pid <> pg_backend_pid() AND datname = current_database()")
-                .await;
+            end_sleepers(&stage).await;
         }
     }
+}
+
+/// E8: whoever hangs up in the midst of slow reads, over and over, has no more of the server than its part as long as they
+/// go on there. The control: with one gate for all, nothing is left for another.
+#[tokio::test(flavor = "multi_thread")]
+async fn e8_reads_that_are_cut_off_keep_their_turn() {
+    let stage = Stage::new().await;
+    let (a, b) = (stage.tenant("aaa", Isolation::Shared).await, stage.tenant("bbb", Isolation::Shared).await);
+    let (a, b) = (context(&a), context(&b));
+    for (width, expected) in [(4, 20), (8, 0)] {
+        let builder = stage.builder().max_connections(8).max_connections_per_tenant(width);
+        let builder = builder.acquire_timeout(Duration::from_millis(300));
+        let store = builder.statement_timeout(Duration::from_secs(60)).connect().await.unwrap();
+        let mut watch = Watch::of(&store).await;
+        let mut begun = 0;
+        for _ in 0..12 {
+            let Ok(mut unit) = store.read(&a).await else { continue };
+            begun += 1;
+            let slow = run(unit.conn(), "SELECT pg_sleep(30)");
+            assert!(tokio::time::timeout(Duration::from_millis(30), slow).await.is_err());
+        }
+        assert_eq!(begun, width);
+        let busy = watch.count("state = 'active' AND query LIKE '%pg_sleep%'").await;
+        assert_eq!(busy, i64::try_from(width).unwrap());
+        assert_eq!(served(&store, &b, 20).await, expected, "beside {width} of 8");
+        end_sleepers(&stage).await;
+        eventually("its turns come back", SOON, async || store.read(&a).await.is_ok()).await;
+    }
+}
+
+/// Ends every slow statement in the stage's database.
+async fn end_sleepers(stage: &Stage) {
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' \
+               AND pid <> pg_backend_pid() AND datname = current_database()";
+    stage.sql(end).await;
 }
 
 /// How many connections of this process there are to a port of this machine, as the system counts them.
@@ -122,8 +154,9 @@ async fn most_connections(store: &PgStore, port: u16, tenants: &[TenantContext])
 }
 
 /// Never more connections than the budget and the one that listens: 500 tenants of all isolations, 20 of them with
-/// databases of their own. The control: with a wider budget the same count sees more.
-#[tokio::test(flavor = "multi_thread")]
+/// databases of their own. The control: with a wider budget the same count sees more. On one thread, so that no connection is
+/// replaced while they are counted.
+#[tokio::test]
 #[cfg(target_os = "linux")]
 async fn e8_five_hundred_tenants_share_ten_connections() {
     const BUDGET: usize = 10;

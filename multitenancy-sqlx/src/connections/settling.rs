@@ -1,0 +1,94 @@
+//! Bringing idle connections to rest: those that a unit has left with something to be taken back.
+
+use std::{
+    hash::Hash,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::Connection;
+use tokio::{runtime::Handle, time::sleep};
+
+use super::{
+    close,
+    room::{Busy, Rooms},
+};
+
+/// A connection that may be given back before it is at rest.
+pub(crate) trait Rest: Connection + 'static {
+    /// Whether nothing is under way on it, as far as can be told without waiting.
+    fn at_rest(&self) -> bool;
+
+    /// Rolls back what a unit that read has left, and waits until nothing is under way. `false` when the connection can
+    /// not be used again.
+    fn settle(&mut self) -> impl Future<Output = bool> + Send;
+}
+
+/// Sees to it that what comes back busy is at rest in a moment, also when nobody wants it: at most one task does.
+#[derive(Default)]
+pub(super) struct Settling(Arc<AtomicBool>);
+
+impl Settling {
+    /// Starts the task, unless it runs.
+    pub fn start<P, C>(&self, runtime: &Handle, rooms: &Rooms<P, C>, moment: Duration)
+    where
+        P: Copy + Eq + Hash + Send + 'static,
+        C: Rest,
+    {
+        let running = self.0.clone();
+        if running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (rooms, ended) = (rooms.clone(), Ended(Some(running.clone())));
+        runtime.spawn(async move {
+            loop {
+                sleep(moment).await;
+                settle(&rooms);
+                running.store(false, Ordering::Release);
+                // What came back in between has seen that it is seen to.
+                if !rooms.are_busy() || running.swap(true, Ordering::AcqRel) {
+                    return ended.over();
+                }
+            }
+        });
+    }
+}
+
+/// Waits, in tasks, for the connections that came back and are still busy with what was left behind on them.
+pub(super) fn settle<P: Copy + Eq + Hash + Send + 'static, C: Rest>(rooms: &Rooms<P, C>) {
+    for busy in rooms.take_busy() {
+        let rooms = rooms.clone();
+        tokio::spawn(async move {
+            let Busy { place, mut connection, mut room, closings } = busy;
+            let settled = connection.settle().await;
+            room.left_open = false;
+            if settled && rooms.keeps(place) && rooms.closings() == closings {
+                rooms.keep(place, connection, room);
+            } else {
+                close(connection).await;
+                drop(room);
+            }
+        });
+    }
+}
+
+/// Lets another task settle when the runtime of the one that does has ended.
+struct Ended(Option<Arc<AtomicBool>>);
+
+impl Ended {
+    /// There is nothing to settle, or another task does.
+    fn over(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.store(false, Ordering::Release);
+        }
+    }
+}
