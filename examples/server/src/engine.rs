@@ -70,6 +70,20 @@ impl Engine {
         Error::config(message).with_source(error)
     }
 
+    /// Refuses what would let one tenant at another's rows, each fault with what mends it. SQLite's files have no faults
+    /// of that kind.
+    pub async fn audit(&self) -> Result<()> {
+        let Self::Postgres(store) = self else { return Ok(()) };
+        let faults: Vec<_> = store.audit().await?.iter().map(|fault| format!("\n- {fault}")).collect();
+        match faults.is_empty() {
+            true => Ok(()),
+            false => Err(Error::config(format!(
+                "the database is not safe to serve tenants from:{}",
+                faults.concat()
+            ))),
+        }
+    }
+
     /// Ends all connections, and leaves whole files.
     pub async fn close(self) {
         match self {

@@ -76,7 +76,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         // From the command line alone nobody reaches anything.
         let engine = engine::Engine::connect(&settings, true).await?;
         let outcome = migrate::run(&*engine.store(), arguments, &mut io::stdout()).await;
+        // Also when some have failed: the others are served.
+        let safe = if arguments.changes_storage() { engine.audit().await } else { Ok(()) };
         engine.close().await;
+        safe?;
         return outcome;
     }
     let server = compose::compose(&settings).await?;

@@ -33,6 +33,13 @@ enum Command {
     History,
 }
 
+impl Arguments {
+    /// Whether it does more than tell.
+    pub fn changes_storage(&self) -> bool {
+        matches!(self.command, Command::Up | Command::Down | Command::To { .. })
+    }
+}
+
 type Outcomes = Result<(), Box<dyn Error>>;
 
 /// Does what the arguments say, and writes what becomes of it, line by line.

@@ -7,7 +7,8 @@ use std::{
 use multitenancy_core::{Plane, environment::monotonic};
 use tokio::time::Instant;
 
-/// How long a plane is not looked at again: so long may a process overlook that another has brought it to another schema.
+/// How long a plane is not looked at again: so long may a process overlook that another has brought it to another schema,
+/// when it does not hear of it.
 const AGE: Duration = Duration::from_secs(5);
 
 /// The planes whose storage was found to be there, at this program's schema.
@@ -41,24 +42,31 @@ impl Checked {
         }
     }
 
-    pub fn remove(&self, plane: Plane) {
-        self.write().until.remove(&plane);
+    /// Forgets a plane, or all of them.
+    pub fn forget(&self, plane: Option<Plane>) {
+        self.write().forget(plane);
     }
 
     /// Forgets a plane, or all of them, until its storage has been migrated: each unit of work looks where it is.
     pub fn moving(self: &Arc<Self>, plane: Option<Plane>) -> Moving {
         let mut state = self.write();
         state.moving += 1;
-        match plane {
-            Some(plane) => drop(state.until.remove(&plane)),
-            None => state.until.clear(),
-        }
+        state.forget(plane);
         drop(state);
         Moving(self.clone())
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn forget(&mut self, plane: Option<Plane>) {
+        match plane {
+            Some(plane) => drop(self.until.remove(&plane)),
+            None => self.until.clear(),
+        }
     }
 }
 

@@ -92,7 +92,9 @@ impl PgStore {
             settings.push(("role", APP_ROLE.to_owned()));
         }
         admin.audit.login = login.role;
-        let signals: Arc<Signals> = Arc::default();
+        let (signals, checked): (Arc<Signals>, Arc<Checked>) = Default::default();
+        let forgetting = checked.clone();
+        signals.on_tenant_changed(move |tenant| forgetting.forget(tenant.map(Plane::Tenant)));
         let direct = if pooled { &admin.options } else { &login.options };
         let name = format!("multitenancy {}", builder.environment.uuid().simple());
         let listener = direct.clone().application_name(&format!("{name} listener"));
@@ -121,7 +123,7 @@ impl PgStore {
             pooled,
             environment: builder.environment,
             signals,
-            checked: Arc::default(),
+            checked,
             listening,
         };
         let store = Self { inner: Arc::new(inner) };
@@ -358,7 +360,7 @@ impl Store for PgStore {
     async fn deprovision(&self, tenant: &Tenant) -> Result<()> {
         let inner = &self.inner;
         let plane = Plane::Tenant(tenant.id);
-        inner.checked.remove(plane);
+        inner.checked.forget(Some(plane));
         inner.pool.close_all(|gate| gate == plane, |place| place == Place::Database(tenant.id)).await;
         inner.admin.remove(tenant).await
     }

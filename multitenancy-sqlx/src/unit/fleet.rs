@@ -104,6 +104,7 @@ impl Engine {
             .execute(unit.conn())
             .await
             .map_err(store_error)?;
+            unit.tenant_changed(*tenant);
         }
         unit.commit().await
     }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Environment, EventId, Plane, Result, TenantContext,
+    ControlContext, ControlTransaction, Environment, EventId, Plane, Result, TenantContext, TenantId,
     TenantTransaction, UnitOfWork,
     actor::Origin,
     auth::SessionRepository,
@@ -24,6 +24,11 @@ pub struct Transaction<C = TenantContext> {
 impl<C> Transaction<C> {
     pub(super) fn new(unit: Unit, context: C) -> Self {
         Self { unit, context }
+    }
+
+    /// Has other processes told, when it is committed, that what they remember of this tenant is out of date.
+    pub(super) fn tenant_changed(&mut self, id: TenantId) {
+        self.unit.lease.tenant_changed(id);
     }
 
     /// The connection, for the application's own SQL. Its statements are part of this transaction.

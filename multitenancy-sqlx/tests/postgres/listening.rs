@@ -9,6 +9,7 @@ use std::{
 use multitenancy_core::{
     ControlContext, ControlTransaction, Isolation, Store, Tenancy, Tenant, TenantId, UnitOfWork,
     auth::{KeyRing, SigningKey},
+    environment::monotonic,
     tenant::{TenantKey, TenantStatus},
 };
 use multitenancy_sqlx::PgStore;
@@ -18,7 +19,7 @@ use sqlx::postgres::PgListener;
 
 use crate::{
     server::{execute, server_url, url},
-    stage::{Stage, context, run, value},
+    stage::{APPLICATION, Stage, context, migrations, run, value},
     watch::{Watch, eventually},
 };
 
@@ -115,6 +116,37 @@ async fn s117_what_was_not_heard_is_flushed() {
     assert_eq!(*told.lock().unwrap(), [None], "once, and of all tenants");
     resume(&stage.store, &acme).await;
     eventually("heard", LATER, async || status(&there, &acme).await == TenantStatus::Active).await;
+}
+
+/// E20: when a newer program has migrated, an older one refuses the tenants it has just served as soon as it hears of it,
+/// long before it would look again.
+#[tokio::test]
+async fn e20_a_migration_is_heard_by_others() {
+    const LOOKS_AGAIN: Duration = Duration::from_secs(5);
+    let stage = Stage::new().await;
+    let mut tenants = Vec::new();
+    for isolation in [Isolation::Shared, Isolation::Schema, Isolation::Database] {
+        tenants.push(context(&stage.tenant(&format!("acme-{isolation}"), isolation).await));
+    }
+    let newer: Vec<_> = APPLICATION
+        .iter()
+        .copied()
+        .chain(["CREATE TABLE notes (text text); SELECT multitenancy.protect('notes')"])
+        .collect();
+    let newer = stage.builder().tenant_migrations(migrations(&newer)).connect().await.unwrap();
+    listens(&stage.store).await;
+    let served = monotonic();
+    for tenant in &tenants {
+        drop(stage.store.read(tenant).await.unwrap());
+    }
+    newer.migrate().await.unwrap();
+    for tenant in &tenants {
+        let refused =
+            async || stage.store.read(tenant).await.is_err_and(|error| error.code() == "tenant_upgrading");
+        eventually("refused", SOON, refused).await;
+        drop(newer.read(tenant).await.unwrap());
+    }
+    assert!(served.elapsed() < LOOKS_AGAIN);
 }
 
 /// What the process itself has changed it is told once: at the commit, and not by the server again.
