@@ -25,7 +25,7 @@ use tokio::{
 
 pub(crate) use self::settling::Rest;
 use self::{
-    room::{Found, MOMENT, Room, Rooms},
+    room::{Found, Room, Rooms},
     settling::{Settling, settle},
 };
 
@@ -156,7 +156,7 @@ where
         }
         self.rooms.keep(slot.place, connection, slot.room);
         if let (false, Ok(runtime)) = (at_rest, runtime) {
-            self.settling.start(&runtime, &self.rooms, MOMENT);
+            self.settling.start(&runtime, &self.rooms);
         }
         None
     }

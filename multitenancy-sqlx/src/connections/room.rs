@@ -23,10 +23,6 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// takes less, and opening a connection takes more than most.
 const GRACE: Duration = Duration::from_millis(10);
 
-/// How long the queued rollback of a unit that read takes, on a machine with much else to do. What is not at rest then is
-/// busy with something longer.
-pub(super) const MOMENT: Duration = Duration::from_millis(20);
-
 pub(super) struct Rooms<P: Copy + Eq + Hash, C>(Arc<Shared<P, C>>);
 
 impl<P: Copy + Eq + Hash, C> Clone for Rooms<P, C> {
@@ -120,8 +116,9 @@ impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
     pub fn ready(&self, place: P) -> Option<Found<P, C>> {
         let mut state = self.0.state();
         // The latest first: what it is told next, it does in one go with what it is still finishing.
-        let at_hand =
-            |idle: &Idle<P, C>| idle.place == place && (idle.at_rest() || idle.since.elapsed() < MOMENT);
+        let at_hand = |idle: &Idle<P, C>| {
+            idle.place == place && (idle.connection.at_rest() || idle.since.elapsed() < C::MOMENT)
+        };
         let index = state.idle.iter().rposition(at_hand)?;
         let idle = state.idle.remove(index)?;
         Some(Found::Connection(idle.connection, state.lend(idle.room, place)))
@@ -137,7 +134,7 @@ impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
         let mut state = self.0.state();
         let closings = state.closings;
         let (busy, idle): (VecDeque<_>, _) =
-            state.idle.drain(..).partition(|idle| !idle.at_rest() && idle.since.elapsed() >= MOMENT);
+            state.idle.drain(..).partition(|idle| !idle.at_rest() && idle.since.elapsed() >= C::MOMENT);
         state.idle = idle;
         let busy = busy.into_iter();
         busy.map(|Idle { place, connection, room, .. }| Busy { place, connection, room, closings }).collect()

@@ -19,6 +19,9 @@ use super::{
 
 /// A connection that may be given back before it is at rest.
 pub(crate) trait Rest: Connection + 'static {
+    /// After so long a connection that nobody has wanted is brought to rest by itself.
+    const MOMENT: Duration;
+
     /// Whether nothing is under way on it, as far as can be told without waiting.
     fn at_rest(&self) -> bool;
 
@@ -33,7 +36,7 @@ pub(super) struct Settling(Arc<AtomicBool>);
 
 impl Settling {
     /// Starts the task, unless it runs.
-    pub fn start<P, C>(&self, runtime: &Handle, rooms: &Rooms<P, C>, moment: Duration)
+    pub fn start<P, C>(&self, runtime: &Handle, rooms: &Rooms<P, C>)
     where
         P: Copy + Eq + Hash + Send + 'static,
         C: Rest,
@@ -45,7 +48,7 @@ impl Settling {
         let (rooms, ended) = (rooms.clone(), Ended(Some(running.clone())));
         runtime.spawn(async move {
             loop {
-                sleep(moment).await;
+                sleep(C::MOMENT).await;
                 settle(&rooms);
                 running.store(false, Ordering::Release);
                 // What came back in between has seen that it is seen to.

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use multitenancy_core::{Environment, Error, Isolation, Result};
 use secrecy::{ExposeSecret, SecretString};
@@ -113,7 +113,7 @@ impl PgStoreBuilder {
         self
     }
 
-    /// How many connections may be open at once, over all tenants and all isolations. Default 50. Hearing of changes by
+    /// How many connections may be open at once, over all tenants and all isolations: 1 to 10,000. Default 50. Hearing of changes by
     /// other processes takes one more, and migrating and making tenants a few, for as long as it lasts. The server needs a
     /// moment to end what was closed: leave it some to spare.
     #[must_use]
@@ -122,14 +122,16 @@ impl PgStoreBuilder {
         self
     }
 
-    /// How many of them one tenant may have at once, so that its burst leaves some for the others. Default: half.
+    /// How many of them one tenant may have at once, so that its burst leaves some for the others: 1 to 10,000. Default:
+    /// half.
     #[must_use]
     pub fn max_connections_per_tenant(mut self, count: usize) -> Self {
         self.per_tenant = Some(count);
         self
     }
 
-    /// How long a unit of work waits for its turn and for room before it is refused as overloaded. Default 5 s.
+    /// How long a unit of work waits for its turn and for room before it is refused as overloaded: up to an hour. Default
+    /// 5 s.
     #[must_use]
     pub fn acquire_timeout(mut self, wait: Duration) -> Self {
         self.limits.wait = wait;
@@ -146,8 +148,9 @@ impl PgStoreBuilder {
 
     /// Whether the store's URL leads to a pooler in transaction mode, such as PgBouncer, which gives each transaction
     /// whatever connection is free. Then nothing is kept on connections: statements are prepared for one transaction
-    /// (`persistent(false)` keeps a long loop from piling them up in it), and each transaction says its limits itself. Migrating, making tenants and hearing of changes by other processes need
-    /// connections of their own: give an [`admin_url`](Self::admin_url) that goes to the server. Default `false`.
+    /// (`persistent(false)` keeps a long loop from piling them up in it), and each transaction says its limits itself.
+    /// Migrating, making tenants and hearing of changes by other processes need connections of their own: give an
+    /// [`admin_url`](Self::admin_url) that goes to the server. Default `false`.
     ///
     /// Tenants with a database each work when the pooler leads to any database (`* = host=…`).
     #[must_use]
@@ -156,21 +159,21 @@ impl PgStoreBuilder {
         self
     }
 
-    /// How long a statement may take. Default 30 s.
+    /// How long a statement may take: 1 ms to 24 h. Default 30 s.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.statement = timeout;
         self
     }
 
-    /// How long a statement may wait for a lock. Default 10 s.
+    /// How long a statement may wait for a lock: 1 ms to 24 h. Default 10 s.
     #[must_use]
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.lock = timeout;
         self
     }
 
-    /// How long a transaction may do nothing. Default 60 s.
+    /// How long a transaction may do nothing: 1 ms to 24 h. Default 60 s.
     #[must_use]
     pub fn idle_in_transaction_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.idle = timeout;
@@ -186,14 +189,12 @@ impl PgStoreBuilder {
 
     /// Connects, and makes the control plane when it is not there.
     ///
-    /// Fails when a URL is not `postgres://…`, when the server does not answer, when it refuses the login or knows no such
+    /// Fails when a bound is out of its range, when a URL is not `postgres://…`, when the server does not answer, when it refuses the login or knows no such
     /// database, when a role lacks a right, and when one tenant could reach another's rows: a privileged role, an
     /// unprotected table, a key without `tenant_id` and so on. Each error says what to do, in SQL where that mends it, and
     /// none holds a password. [`audit`](crate::audit) finds the same.
     pub async fn connect(self) -> Result<PgStore> {
-        if self.limits.open == 0 || self.per_tenant == Some(0) {
-            return Err(Error::config("the store needs at least one connection"));
-        }
+        self.validate()?;
         let runtime = options(self.url.expose_secret())?;
         let admin = self.admin_url.as_ref().map(|url| options(url.expose_secret())).transpose()?;
         if self.pooled && admin.is_none() {
@@ -205,7 +206,35 @@ impl PgStoreBuilder {
         let opened = PgStore::open(self, runtime.clone(), admin.clone()).await;
         opened.map_err(|error| explained(error, &runtime, admin.as_ref()))
     }
+
+    fn validate(&self) -> Result<()> {
+        for (name, count) in
+            [("max_connections", Some(self.limits.open)), ("max_connections_per_tenant", self.per_tenant)]
+        {
+            if count.is_some_and(|count| !(1..=MOST).contains(&count)) {
+                return Err(Error::config(format!("{name} must be 1 to {MOST}")));
+            }
+        }
+        if self.limits.wait > LONGEST_WAIT {
+            return Err(Error::config(format!("acquire_timeout must be at most {LONGEST_WAIT:?}")));
+        }
+        let Timeouts { statement, lock, idle } = self.timeouts;
+        for (name, timeout) in
+            [("statement_timeout", statement), ("lock_timeout", lock), ("idle_in_transaction_timeout", idle)]
+        {
+            if !TIMEOUTS.contains(&timeout) {
+                return Err(Error::config(format!("{name} must be 1 ms to 24 h, and not {timeout:?}")));
+            }
+        }
+        Ok(())
+    }
 }
+
+/// More than any server has.
+const MOST: usize = 10_000;
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// PostgreSQL reads none at all as no limit.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
 
 pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -217,4 +246,31 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
     url.parse().map_err(|_| {
         Error::config("the database URL can not be read: write postgres://user:password@host/database")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(PgStoreBuilder) -> PgStoreBuilder) -> String {
+        change(PgStoreBuilder::new("postgres://localhost/app")).validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn bounds_out_of_range_are_refused_by_name() {
+        PgStoreBuilder::new("postgres://localhost/app").validate().unwrap();
+        let (none, year) = (Duration::ZERO, Duration::from_secs(366 * 24 * 3600));
+        for (said, name) in [
+            (refused(|builder| builder.max_connections(0)), "max_connections "),
+            (refused(|builder| builder.max_connections(usize::MAX)), "max_connections "),
+            (refused(|builder| builder.max_connections_per_tenant(0)), "max_connections_per_tenant "),
+            (refused(|builder| builder.acquire_timeout(year)), "acquire_timeout "),
+            (refused(|builder| builder.statement_timeout(none)), "statement_timeout "),
+            (refused(|builder| builder.statement_timeout(year)), "statement_timeout "),
+            (refused(|builder| builder.lock_timeout(none)), "lock_timeout "),
+            (refused(|builder| builder.idle_in_transaction_timeout(none)), "idle_in_transaction_timeout "),
+        ] {
+            assert!(said.starts_with(name), "{said}");
+        }
+    }
 }

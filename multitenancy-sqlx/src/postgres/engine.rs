@@ -131,6 +131,10 @@ pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
 }
 
 impl Rest for PgConnection {
+    /// So long a unit that has read leaves its connection *idle in transaction*, for the next one to roll back.
+    const MOMENT: Duration = Duration::from_millis(100);
+
+    /// A unit that is cut off in the midst of a statement does not give its connection back before it has ended.
     fn at_rest(&self) -> bool {
         true
     }

@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod builder;
 mod checked;
+mod checkout;
 mod codec;
 mod engine;
 mod error;

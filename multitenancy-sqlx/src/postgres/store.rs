@@ -4,31 +4,28 @@ use async_trait::async_trait;
 use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, Isolation, Plane, Result, Store, Tenant, TenantContext,
     TenantId, TenantTransaction,
-    actor::Origin,
-    environment::monotonic,
     store::{
         Signals,
         fleet::{Fleet, FleetOptions},
     },
 };
 use secrecy::SecretString;
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::{
     PgControlTransaction, PgTransaction,
     admin::Admin,
     audit::{self, Fault},
-    builder::{PgStoreBuilder, Timeouts},
+    builder::PgStoreBuilder,
     checked::Checked,
-    engine::{self, Place, Pool},
-    error::{is, store_error, unreachable},
-    lease::Lease,
+    checkout::{limits, session, told},
+    engine::{Place, Pool},
+    error::store_error,
     listen::Listening,
     login::Login,
     migration::{self, Schema},
-    place::{APP_ROLE, Home, begin, storage_name},
-    unit::Unit,
+    place::{APP_ROLE, Home},
 };
 use crate::connections::Connections;
 
@@ -36,35 +33,32 @@ use crate::connections::Connections;
 /// database of their own. Cheap to clone.
 #[derive(Clone)]
 pub struct PgStore {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    pool: Arc<Pool>,
-    runtime: PgConnectOptions,
-    admin: Admin,
-    limits: Widths,
-    control_schema: Schema,
-    tenant_schema: Schema,
-    isolations: [Isolation; 3],
+pub(super) struct Inner {
+    pub(super) pool: Arc<Pool>,
+    pub(super) runtime: PgConnectOptions,
+    pub(super) admin: Admin,
+    pub(super) limits: Widths,
+    pub(super) control_schema: Schema,
+    pub(super) tenant_schema: Schema,
+    pub(super) isolations: [Isolation; 3],
     /// What every transaction is told of its limits, where connections do not keep it.
-    local: String,
+    pub(super) local: String,
     /// Whether each transaction may be on another connection of the server.
-    pooled: bool,
-    environment: Environment,
-    signals: Arc<Signals>,
-    checked: Arc<Checked>,
-    listening: Listening,
+    pub(super) pooled: bool,
+    pub(super) environment: Environment,
+    pub(super) signals: Arc<Signals>,
+    pub(super) checked: Arc<Checked>,
+    pub(super) listening: Listening,
 }
 
 /// How many may be at work at once.
-struct Widths {
-    control: usize,
-    tenant: usize,
+pub(super) struct Widths {
+    pub control: usize,
+    pub tenant: usize,
 }
-
-/// How many connections that turn out to be dead or busy a unit of work passes over.
-const TRIES: usize = 100;
 
 impl PgStore {
     /// A store in the database that `url` names, as `postgres://app:secret@localhost/app`.
@@ -231,94 +225,6 @@ impl PgStore {
         let unit = self.unit(Plane::Tenant(tenant.id), place, writes, context.origin()).await?;
         Ok(PgTransaction::new(unit, context.clone()))
     }
-
-    async fn unit(&self, plane: Plane, place: Place, writes: bool, origin: &Origin) -> Result<Unit> {
-        let inner = &self.inner;
-        let width = match plane {
-            Plane::Control => inner.limits.control,
-            Plane::Tenant(_) => inner.limits.tenant,
-        };
-        let mut tries = 0..TRIES;
-        let (lease, fresh) = loop {
-            let leased = inner.pool.acquire(plane, width, place, || self.connect(place)).await?;
-            let reused = leased.1.reused;
-            let statement = begin((place, plane), writes, inner.pooled, &inner.local);
-            let signals = inner.signals.clone();
-            match Lease::begin(inner.pool.clone(), leased, statement, (plane, writes), signals).await {
-                Ok(lease) => break (lease, !reused),
-                // It has died while it was idle, as all do when the server is started anew; or it is busy with what an
-                // earlier unit has left behind.
-                Err(error)
-                    if reused
-                        && (unreachable(&error) || matches!(error, sqlx::Error::PoolTimedOut))
-                        && tries.next().is_some() => {}
-                Err(error) => return Err(store_error(error)),
-            }
-        };
-        let mut unit = Unit { lease, plane, origin: origin.clone(), environment: inner.environment.clone() };
-        // A database may be another one under the same name, but not while somebody is connected to it.
-        let swapped = fresh && matches!(place, Place::Database(_));
-        if swapped || !inner.checked.contains(plane) {
-            let checked = self.check(&mut unit).await;
-            if let Err(error) = checked {
-                // So that what is noted does not wait for a connection while it holds one.
-                drop(unit);
-                if let (migration::UPGRADING, Plane::Tenant(tenant)) = (error.code(), plane) {
-                    Box::pin(self.note_outdated(tenant, self.tenant_schema().migrations.fingerprint())).await;
-                }
-                return Err(error);
-            }
-        }
-        Ok(unit)
-    }
-
-    /// Looks whether the storage of a plane is there and at this program's schema.
-    async fn check(&self, unit: &mut Unit) -> Result<()> {
-        let (plane, asked) = (unit.plane, monotonic());
-        let schema = match plane {
-            Plane::Control => self.control_schema(),
-            Plane::Tenant(_) => self.tenant_schema(),
-        };
-        schema.check(unit.connection()?, plane).await?;
-        self.inner.checked.insert(plane, asked);
-        Ok(())
-    }
-
-    async fn connect(&self, place: Place) -> Result<PgConnection> {
-        let mut options = self.inner.runtime.clone();
-        if let Place::Database(tenant) = place {
-            options = options.database(&storage_name(tenant));
-        }
-        options = match place.search_path() {
-            Some(path) if !self.inner.pooled => options.options([("search_path", path)]),
-            _ => options.statement_cache_capacity(0),
-        };
-        let mut connection = options.connect().await.map_err(|error| match place {
-            Place::Database(tenant) if is(&error, "3D000") => {
-                migration::missing(Plane::Tenant(tenant)).with_source(error)
-            }
-            _ => store_error(error),
-        })?;
-        engine::adopt(&mut connection).await.map_err(store_error)?;
-        Ok(connection)
-    }
-}
-
-fn limits(Timeouts { statement, lock, idle }: Timeouts) -> Vec<(&'static str, String)> {
-    [("statement_timeout", statement), ("lock_timeout", lock), ("idle_in_transaction_session_timeout", idle)]
-        .map(|(name, bound)| (name, bound.as_millis().to_string()))
-        .into()
-}
-
-/// What sqlx tells a connection when it is opened, and RESET takes back on a pooler's.
-fn session(name: &str) -> [(&'static str, String); 4] {
-    [("TimeZone", "UTC"), ("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("application_name", name)]
-        .map(|(setting, value)| (setting, value.to_owned()))
-}
-
-/// Settings as a transaction is told them.
-fn told(settings: &[(&str, String)]) -> String {
-    settings.iter().map(|(name, value)| format!(", set_config('{name}', '{value}', true)")).collect()
 }
 
 impl fmt::Debug for PgStore {

@@ -84,6 +84,10 @@ pub(super) async fn roll_back(connection: &mut Connection, writes: bool) -> sqlx
 }
 
 impl Rest for SqliteConnection {
+    /// How long the queued rollback of a unit that read takes, on a machine with much else to do. What is not at rest then
+    /// is busy with something longer.
+    const MOMENT: Duration = Duration::from_millis(20);
+
     /// A unit that has read is rolled back behind whatever it has left running.
     fn at_rest(&self) -> bool {
         Manager::get_transaction_depth(self) == 0

@@ -1,0 +1,114 @@
+//! How a unit of work comes to its connection.
+
+use multitenancy_core::{Plane, Result, actor::Origin, environment::monotonic};
+use sqlx::{ConnectOptions, PgConnection};
+
+use super::{
+    builder::Timeouts,
+    engine::{self, Place},
+    error::{is, store_error, unreachable},
+    lease::Lease,
+    migration,
+    place::{begin, storage_name},
+    store::PgStore,
+    unit::Unit,
+};
+
+/// How many connections that turn out to be dead or busy a unit of work passes over.
+const TRIES: usize = 100;
+
+impl PgStore {
+    pub(super) async fn unit(
+        &self,
+        plane: Plane,
+        place: Place,
+        writes: bool,
+        origin: &Origin,
+    ) -> Result<Unit> {
+        let inner = &self.inner;
+        let width = match plane {
+            Plane::Control => inner.limits.control,
+            Plane::Tenant(_) => inner.limits.tenant,
+        };
+        let mut tries = 0..TRIES;
+        let (lease, fresh) = loop {
+            let leased = inner.pool.acquire(plane, width, place, || self.connect(place)).await?;
+            let reused = leased.1.reused;
+            let statement = begin((place, plane), writes, inner.pooled, &inner.local);
+            let signals = inner.signals.clone();
+            match Lease::begin(inner.pool.clone(), leased, statement, (plane, writes), signals).await {
+                Ok(lease) => break (lease, !reused),
+                // It has died while it was idle, as all do when the server is started anew; or it is busy with what an
+                // earlier unit has left behind.
+                Err(error)
+                    if reused
+                        && (unreachable(&error) || matches!(error, sqlx::Error::PoolTimedOut))
+                        && tries.next().is_some() => {}
+                Err(error) => return Err(store_error(error)),
+            }
+        };
+        let mut unit = Unit { lease, plane, origin: origin.clone(), environment: inner.environment.clone() };
+        // A database may be another one under the same name, but not while somebody is connected to it.
+        let swapped = fresh && matches!(place, Place::Database(_));
+        if swapped || !inner.checked.contains(plane) {
+            let checked = self.check(&mut unit).await;
+            if let Err(error) = checked {
+                // So that what is noted does not wait for a connection while it holds one.
+                drop(unit);
+                if let (migration::UPGRADING, Plane::Tenant(tenant)) = (error.code(), plane) {
+                    Box::pin(self.note_outdated(tenant, self.tenant_schema().migrations.fingerprint())).await;
+                }
+                return Err(error);
+            }
+        }
+        Ok(unit)
+    }
+
+    /// Looks whether the storage of a plane is there and at this program's schema.
+    async fn check(&self, unit: &mut Unit) -> Result<()> {
+        let (plane, asked) = (unit.plane, monotonic());
+        let schema = match plane {
+            Plane::Control => self.control_schema(),
+            Plane::Tenant(_) => self.tenant_schema(),
+        };
+        schema.check(unit.connection()?, plane).await?;
+        self.inner.checked.insert(plane, asked);
+        Ok(())
+    }
+
+    async fn connect(&self, place: Place) -> Result<PgConnection> {
+        let mut options = self.inner.runtime.clone();
+        if let Place::Database(tenant) = place {
+            options = options.database(&storage_name(tenant));
+        }
+        options = match place.search_path() {
+            Some(path) if !self.inner.pooled => options.options([("search_path", path)]),
+            _ => options.statement_cache_capacity(0),
+        };
+        let mut connection = options.connect().await.map_err(|error| match place {
+            Place::Database(tenant) if is(&error, "3D000") => {
+                migration::missing(Plane::Tenant(tenant)).with_source(error)
+            }
+            _ => store_error(error),
+        })?;
+        engine::adopt(&mut connection).await.map_err(store_error)?;
+        Ok(connection)
+    }
+}
+
+pub(super) fn limits(Timeouts { statement, lock, idle }: Timeouts) -> Vec<(&'static str, String)> {
+    [("statement_timeout", statement), ("lock_timeout", lock), ("idle_in_transaction_session_timeout", idle)]
+        .map(|(name, bound)| (name, bound.as_millis().to_string()))
+        .into()
+}
+
+/// What sqlx tells a connection when it is opened, and RESET takes back on a pooler's.
+pub(super) fn session(name: &str) -> [(&'static str, String); 4] {
+    [("TimeZone", "UTC"), ("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("application_name", name)]
+        .map(|(setting, value)| (setting, value.to_owned()))
+}
+
+/// Settings as a transaction is told them.
+pub(super) fn told(settings: &[(&str, String)]) -> String {
+    settings.iter().map(|(name, value)| format!(", set_config('{name}', '{value}', true)")).collect()
+}
