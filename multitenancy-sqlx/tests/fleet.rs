@@ -3,6 +3,8 @@
 
 #[path = "common/fleet.rs"]
 mod cases;
+#[path = "common/migrator.rs"]
+mod migrator;
 
 use std::sync::{
     Arc,
@@ -10,10 +12,10 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use cases::{Deployment, context, migrate, tenants, three, to};
+use cases::{Deployment, migrate, tenants, three, to};
 use multitenancy_core::{Isolation, Store, Tenant, store::fleet::Target};
 use multitenancy_sqlx::SqliteStore;
-use multitenancy_testkit::rounds;
+use multitenancy_testkit::{fixtures::context, rounds};
 use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 
 struct Directory(tempfile::TempDir);

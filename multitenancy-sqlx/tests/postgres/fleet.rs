@@ -6,14 +6,13 @@ mod cases;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use cases::{
-    Deployment, context, migrate, only, refusal, registered, reversible, status, tenants, three, to,
-};
+use cases::{Deployment, migrate, only, refusal, reversible, status, tenants, three, to};
 use multitenancy_core::{
     Isolation, Store, Tenant,
     store::fleet::{FleetOptions, Target},
 };
 use multitenancy_sqlx::PgStore;
+use multitenancy_testkit::fixtures::{context, provisioned_in};
 use sqlx::{Connection, PgConnection, migrate::Migrator};
 
 use super::server::{Server, execute, run, url};
@@ -234,7 +233,7 @@ async fn a_run_reaches_every_isolation() {
     let mut all = Vec::new();
     for isolation in [Isolation::Shared, Isolation::Schema, Isolation::Database] {
         for slug in ["one", "two"] {
-            all.push(registered(&store, isolation, &format!("{isolation}-{slug}")).await);
+            all.push(provisioned_in(&store, &format!("{isolation}-{slug}"), isolation).await);
         }
     }
     drop(store);

@@ -12,13 +12,13 @@ use multitenancy_core::{
     tenant::{TenantKey, TenantStatus},
 };
 use multitenancy_sqlx::PgStore;
-use multitenancy_testkit::TestEvent;
+use multitenancy_testkit::{TestEvent, fixtures::context};
 use secrecy::SecretString;
 use sqlx::postgres::PgListener;
 
 use crate::{
     server::{execute, server_url, url},
-    stage::{Stage, context, run, value},
+    stage::{Stage, run, value},
     watch::{Watch, eventually},
 };
 

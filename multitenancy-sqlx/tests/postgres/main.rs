@@ -12,6 +12,8 @@ mod limits;
 mod listening;
 mod logins;
 mod lost_replies;
+#[path = "../common/migrator.rs"]
+mod migrator;
 mod pooler;
 mod provisioning;
 mod proxy;
