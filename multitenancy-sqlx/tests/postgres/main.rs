@@ -5,6 +5,7 @@
 
 mod application;
 mod bouncer;
+mod catalogue;
 mod fleet;
 mod isolation;
 mod killed;
