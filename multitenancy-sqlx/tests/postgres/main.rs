@@ -18,6 +18,7 @@ mod migrator;
 mod pooler;
 mod provisioning;
 mod proxy;
+mod query_text;
 mod sabotage;
 mod server;
 mod session;
