@@ -80,3 +80,33 @@ async fn e4_control_a_column_that_counts_is_found() {
         assert!(frameworks.contains(&format!("multitenancy_{table}.number")), "{frameworks:?}");
     }
 }
+
+/// Every function outside of the system's schemas: its name, whether it runs with its owner's rights, whether anybody may
+/// have it run, and whether somebody else's search path reaches into it.
+const FUNCTIONS: &str = "SELECT p.oid::regprocedure::text, prosecdef, \
+        EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0), \
+        prosqlbody IS NULL AND NOT coalesce(array_to_string(proconfig, ',') LIKE 'search_path=%', false) \
+    FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace \
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
+
+/// S18: of the framework's functions none runs with its owner's rights, one is for everybody, and none reads the search
+/// path of whoever calls it.
+#[tokio::test]
+async fn s18_the_framework_has_no_definer_function() {
+    let stage = Stage::new().await;
+    for mut connection in databases(&stage).await {
+        let functions: Vec<(String, bool, bool, bool)> =
+            sqlx::query_as(FUNCTIONS).fetch_all(&mut connection).await.unwrap();
+        assert!(functions.len() >= 5, "{functions:?}");
+        for (name, definer, public, follows) in &functions {
+            assert!(name.starts_with("multitenancy."), "{name}");
+            assert_eq!((*definer, *follows), (false, false), "{name}");
+            assert_eq!(*public, name == "multitenancy.tenant_id()", "{name}");
+        }
+        let definer = "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'";
+        run(&mut connection, definer).await.unwrap();
+        let functions: Vec<(String, bool, bool, bool)> =
+            sqlx::query_as(FUNCTIONS).fetch_all(&mut connection).await.unwrap();
+        assert!(functions.contains(&("f()".to_owned(), true, true, true)), "the control: {functions:?}");
+    }
+}

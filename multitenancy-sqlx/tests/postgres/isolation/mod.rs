@@ -2,6 +2,7 @@
 //! guard is taken away and the same look finds the leak.
 
 mod codes;
+mod definer;
 mod places;
 mod reuse;
 mod rows;
