@@ -213,6 +213,13 @@ where
     }
 }
 
+impl<G, P: Copy + Eq + Hash, C> Drop for Connections<G, P, C> {
+    /// What is idle holds its room, and the room the others: nobody else would ever let go of it.
+    fn drop(&mut self) {
+        drop(self.rooms.close());
+    }
+}
+
 impl<G, P: Copy + Eq + Hash, C> Slot<G, P, C> {
     /// The connection goes back with its transaction open, for the next one to roll back as it begins.
     pub fn leave_open(&mut self, open: bool) {

@@ -196,3 +196,30 @@ async fn nested_transactions_are_savepoints() {
     );
     store.ping().await.unwrap();
 }
+
+/// A store that is dropped instead of closed keeps no file open.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_closes_every_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(SqliteStore::builder(&common::url(&directory))).await;
+    let tenants =
+        [Arc::new(provisioned(&store, "acme").await), Arc::new(provisioned(&store, "globex").await)];
+    use_all(&store, &tenants).await;
+    let held = store.begin(&context(&tenants[0])).await.unwrap();
+    assert!(open_files(&directory) > 0);
+    drop(store);
+    held.commit().await.unwrap();
+    for _ in 0..500 {
+        if open_files(&directory) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} files are still open", open_files(&directory));
+}
+
+fn open_files(directory: &tempfile::TempDir) -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+    let files = descriptors.filter_map(|descriptor| std::fs::read_link(descriptor.ok()?.path()).ok());
+    files.filter(|file| file.starts_with(directory.path()) && file.to_string_lossy().contains(".db")).count()
+}

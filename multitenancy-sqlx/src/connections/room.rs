@@ -102,6 +102,28 @@ pub(super) enum Found<P: Copy + Eq + Hash, C> {
 /// What there is at once, or else what will come.
 type Sought<P, C> = Result<Found<P, C>, oneshot::Receiver<Found<P, C>>>;
 
+impl<P: Copy + Eq + Hash, C> Rooms<P, C> {
+    /// Takes the idle connections to those places out.
+    pub fn take_idle(&self, places: impl Fn(P) -> bool) -> Vec<(C, Room<P, C>)> {
+        let mut state = self.0.state();
+        state.closings += 1;
+        let (taken, kept): (VecDeque<_>, _) = state.idle.drain(..).partition(|idle| places(idle.place));
+        state.idle = kept;
+        taken.into_iter().map(|idle| (idle.connection, idle.room)).collect()
+    }
+
+    /// From now on nobody finds anything. Gives the idle connections out, to be closed.
+    pub fn close(&self) -> Vec<(C, Room<P, C>)> {
+        let waiting = {
+            let mut state = self.0.state();
+            state.closed = true;
+            std::mem::take(&mut state.waiting)
+        };
+        drop(waiting);
+        self.take_idle(|_| true)
+    }
+}
+
 impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
     pub fn new(limit: usize) -> Self {
         let state = State {
@@ -194,7 +216,7 @@ impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
         !state.closed && (!wanted || state.next(place).is_some())
     }
 
-    /// Hands a connection to who waits for that place, or keeps it idle.
+    /// Hands a connection to who waits for that place, or keeps it idle; drops it when all were closed meanwhile.
     pub fn keep(&self, place: P, connection: C, room: Room<P, C>) {
         let mut state = self.0.state();
         let (mut connection, mut room) = (connection, state.lend(room, place));
@@ -205,28 +227,12 @@ impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
                 _ => return,
             }
         }
+        if state.closed {
+            drop(state);
+            return;
+        }
         state.returned(&mut room);
         state.idle.push_back(Idle { place, since: monotonic(), connection, room });
-    }
-
-    /// Takes the idle connections to those places out.
-    pub fn take_idle(&self, places: impl Fn(P) -> bool) -> Vec<(C, Room<P, C>)> {
-        let mut state = self.0.state();
-        state.closings += 1;
-        let (taken, kept): (VecDeque<_>, _) = state.idle.drain(..).partition(|idle| places(idle.place));
-        state.idle = kept;
-        taken.into_iter().map(|idle| (idle.connection, idle.room)).collect()
-    }
-
-    /// From now on nobody finds anything. Gives the idle connections out, to be closed.
-    pub fn close(&self) -> Vec<(C, Room<P, C>)> {
-        let waiting = {
-            let mut state = self.0.state();
-            state.closed = true;
-            std::mem::take(&mut state.waiting)
-        };
-        drop(waiting);
-        self.take_idle(|_| true)
     }
 
     /// Waits until no connection is open.

@@ -245,3 +245,19 @@ async fn closing_ends_every_connection() {
     closing.await.unwrap();
     eventually("all have ended", SOON, async || watch.all().await == 0).await;
 }
+
+/// A store that is dropped instead of closed keeps none either, nor does one whose last units end after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_ends_every_connection() {
+    let stage = Stage::new().await;
+    let acme = context(&stage.tenant("acme", Isolation::Database).await);
+    let store = stage.builder().connect().await.unwrap();
+    let mut watch = Watch::of(&store).await;
+    let held = store.begin(&acme).await.unwrap();
+    drop((store.read(&acme).await.unwrap(), store.begin(&acme).await.unwrap()));
+    eventually("it listens", SOON, async || watch.listens().await).await;
+    assert!(watch.all().await >= 4);
+    drop(store);
+    held.commit().await.unwrap();
+    eventually("all have ended", SOON, async || watch.all().await == 0).await;
+}
