@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 mod application;
+mod audit_program;
 mod bouncer;
 mod catalogue;
 mod fleet;
