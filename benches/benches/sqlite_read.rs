@@ -1,13 +1,10 @@
 //! A scoped read beside a raw one, on the same file.
 #![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
-use std::sync::Arc;
-
-use multitenancy::{Isolation, TenantContext, sqlx::SqliteStore};
+use multitenancy::sqlx::SqliteStore;
 use multitenancy_benches::{Comparison, Effort};
+use multitenancy_testkit::fixtures;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-
-mod fixture;
 
 const TASKS: usize = 16;
 const READERS: usize = 4;
@@ -25,8 +22,8 @@ async fn main() {
         .connect()
         .await
         .unwrap();
-    let tenant = fixture::tenant(&store, "acme", Isolation::Database).await;
-    let context = TenantContext::system(Arc::new(tenant.clone()), "benchmark");
+    let tenant = fixtures::provisioned(&store, "acme").await;
+    let context = fixtures::context(&tenant);
     let mut tx = store.begin(&context).await.unwrap();
     for note in 0..1000 {
         let insert = sqlx::query("INSERT INTO notes (text) VALUES ($1)").bind(format!("note {note}"));

@@ -10,14 +10,13 @@ use std::{
     time::Duration,
 };
 
-use multitenancy::{Isolation, TenantContext, sqlx::SqliteStore};
+use multitenancy::{TenantContext, sqlx::SqliteStore};
 use multitenancy_benches::{Comparison, Effort};
+use multitenancy_testkit::fixtures;
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-
-mod fixture;
 
 const TASKS: usize = 64;
 
@@ -74,8 +73,8 @@ async fn files(directory: &Path, tenants: usize, open: usize) -> (SqliteStore, A
         .unwrap();
     let mut contexts = Vec::new();
     for index in 0..tenants {
-        let tenant = fixture::tenant(&store, &format!("tenant-{index}"), Isolation::Database).await;
-        contexts.push(TenantContext::system(Arc::new(tenant), "benchmark"));
+        let tenant = fixtures::provisioned(&store, &format!("tenant-{index}")).await;
+        contexts.push(fixtures::context(&tenant));
     }
     (store, contexts.into())
 }

@@ -1,14 +1,33 @@
-//! Looks at a database for what would let one tenant at another's rows: `cargo xtask audit <URL>`.
+//! Looks at a database for what would let one tenant at another's rows: `cargo xtask audit`.
 
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
 use multitenancy_sqlx::{AuditOptions, audit};
 
 #[tokio::main]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let url =
-        arguments.next().ok_or("usage: audit <URL> [--login ROLE] [--reference TABLE]… [--old-server]")?;
+async fn main() -> ExitCode {
+    let url = std::env::var("DATABASE_URL").ok();
+    ExitCode::from(run(std::env::args().skip(1), url).await)
+}
+
+/// Looks at the database that the arguments name, or else `url` does, and tells each fault with the statement that mends
+/// it. 0 when there is none; 1 when there is one, or when the database could not be looked at.
+pub async fn run(arguments: impl Iterator<Item = String>, url: Option<String>) -> u8 {
+    match look(arguments, url).await {
+        Ok(faults) => u8::from(faults > 0),
+        Err(error) => {
+            eprintln!("error: {error}");
+            1
+        }
+    }
+}
+
+async fn look(arguments: impl Iterator<Item = String>, url: Option<String>) -> Result<usize, Box<dyn Error>> {
+    let mut arguments = arguments.peekable();
+    let named = arguments.next_if(|first| !first.starts_with("--"));
+    let url = named.or(url.filter(|url| !url.is_empty())).ok_or(
+        "DATABASE_URL names no database; usage: audit [URL] [--login ROLE] [--reference TABLE]… [--old-server]",
+    )?;
     let mut options = AuditOptions::default();
     while let Some(option) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{option} needs a value"));
@@ -24,5 +43,5 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         println!("{fault}");
     }
     println!("{} faults", faults.len());
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(faults.len())
 }

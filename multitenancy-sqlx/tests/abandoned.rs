@@ -5,9 +5,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{context, open, registered, url};
+use common::{open, url};
 use multitenancy_core::{Store, Tenant, environment::monotonic};
 use multitenancy_sqlx::SqliteStore;
+use multitenancy_testkit::fixtures::{context, provisioned};
 
 /// Takes seconds.
 const SLOW: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000) SELECT count(*) FROM n";
@@ -37,7 +38,7 @@ async fn s28_an_abandoned_read_holds_nobody_up() {
     let store = open(builder).await;
     let mut tenants = Vec::new();
     for slug in ["aaa", "bbb", "ccc", "ddd", "eee"] {
-        tenants.push(registered(&store, slug).await);
+        tenants.push(provisioned(&store, slug).await);
     }
     reading(&store, &tenants[0]).await;
     abandon(&store, &tenants[0]).await;
@@ -62,7 +63,7 @@ async fn closing_does_not_wait_for_it() {
     let directory = tempfile::tempdir().unwrap();
     let builder = SqliteStore::builder(&url(&directory)).acquire_timeout(Duration::from_millis(300));
     let store = open(builder).await;
-    let acme = registered(&store, "acme").await;
+    let acme = provisioned(&store, "acme").await;
     abandon(&store, &acme).await;
     let started = monotonic();
     store.close().await;

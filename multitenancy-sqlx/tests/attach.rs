@@ -9,9 +9,10 @@ mod common;
 
 use std::path::Path;
 
-use common::{context, open, registered};
+use common::open;
 use multitenancy_core::Tenant;
 use multitenancy_sqlx::{SqliteStore, SqliteTransaction};
+use multitenancy_testkit::fixtures::{context, provisioned};
 
 const WRITE: &str = "INSERT INTO notes (text) VALUES ('mine')";
 const WRITE_OTHER: &str = "INSERT INTO other.notes (text) VALUES ('forged')";
@@ -42,7 +43,7 @@ async fn assert_notes(store: &SqliteStore, tenant: &Tenant, expected: &[&str]) {
 async fn s123_what_is_attached_is_not_committed_and_not_left() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&common::url(&directory))).await;
-    let (acme, globex) = (registered(&store, "acme").await, registered(&store, "globex").await);
+    let (acme, globex) = (provisioned(&store, "acme").await, provisioned(&store, "globex").await);
 
     for commit in [true, false] {
         let mut tx = store.begin(&context(&acme)).await.unwrap();
@@ -79,7 +80,7 @@ async fn s123_what_is_attached_is_not_committed_and_not_left() {
 async fn s123_a_unit_that_reads_writes_nowhere() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&common::url(&directory))).await;
-    let (acme, globex) = (registered(&store, "acme").await, registered(&store, "globex").await);
+    let (acme, globex) = (provisioned(&store, "acme").await, provisioned(&store, "globex").await);
     for commit in [true, false] {
         let mut tx = store.read(&context(&acme)).await.unwrap();
         // It may be there from the round before: a connection to read is not asked.
@@ -107,7 +108,7 @@ async fn s123_a_unit_that_ended_itself_is_closed() {
     let directory = tempfile::tempdir().unwrap();
     let builder = SqliteStore::builder(&common::url(&directory)).max_readers_per_tenant(1);
     let store = open(builder).await;
-    let (acme, globex) = (registered(&store, "acme").await, registered(&store, "globex").await);
+    let (acme, globex) = (provisioned(&store, "acme").await, provisioned(&store, "globex").await);
     let unit = async |write: bool| match write {
         true => store.begin(&context(&acme)).await.unwrap(),
         false => store.read(&context(&acme)).await.unwrap(),

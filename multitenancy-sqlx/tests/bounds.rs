@@ -5,9 +5,10 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{context, open, registered};
+use common::open;
 use multitenancy_core::{ErrorKind, Plane, Store, Tenant, environment::monotonic};
 use multitenancy_sqlx::{SqliteStore, Synchronous};
+use multitenancy_testkit::fixtures::{context, provisioned};
 use tokio::task::JoinSet;
 
 /// How many connections to tenants' files are open: each has a descriptor of its own for the file's log, which is closed
@@ -66,7 +67,7 @@ async fn two_thousand_tenants_share_sixty_four_connections() {
 
     let mut tenants = Vec::new();
     for index in 0..TENANTS {
-        tenants.push(Arc::new(registered(&store, &format!("tenant-{index}")).await));
+        tenants.push(Arc::new(provisioned(&store, &format!("tenant-{index}")).await));
     }
     let most = use_all(&store, &tenants).await;
     assert!((BOUND / 2..=BOUND).contains(&most), "{most} connections were open at once");
@@ -83,7 +84,7 @@ async fn a_wider_bound_is_seen() {
     let store = open(builder).await;
     let mut tenants = Vec::new();
     for index in 0..150 {
-        tenants.push(Arc::new(registered(&store, &format!("tenant-{index}")).await));
+        tenants.push(Arc::new(provisioned(&store, &format!("tenant-{index}")).await));
     }
     let most = use_all(&store, &tenants).await;
     assert!(most > 200, "only {most} connections were open");
@@ -95,7 +96,7 @@ async fn a_wider_bound_is_seen() {
 async fn dropping_a_store_closes_its_files() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&common::url(&directory))).await;
-    let acme = registered(&store, "acme").await;
+    let acme = provisioned(&store, "acme").await;
     let held = store.begin(&context(&acme)).await.unwrap();
     drop(store.read(&context(&acme)).await.unwrap());
     drop(store);
@@ -116,7 +117,7 @@ async fn waiting_for_room_is_bounded() {
         .max_open_connections(1)
         .acquire_timeout(Duration::from_millis(50));
     let store = open(builder).await;
-    let (a, b) = (registered(&store, "first").await, registered(&store, "second").await);
+    let (a, b) = (provisioned(&store, "first").await, provisioned(&store, "second").await);
 
     let held = store.begin(&context(&a)).await.unwrap();
     let refused = store.begin(&context(&b)).await.map(drop).unwrap_err();
@@ -133,7 +134,7 @@ async fn waiting_for_room_is_bounded() {
 async fn s122_every_connection_has_its_pragmas() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&common::url(&directory))).await;
-    let tenant = registered(&store, "acme").await;
+    let tenant = provisioned(&store, "acme").await;
     for write in [true, false] {
         let mut tx = match write {
             true => store.begin(&context(&tenant)).await.unwrap(),
@@ -157,7 +158,7 @@ async fn s122_writers_take_turns() {
     let directory = tempfile::tempdir().unwrap();
     let store =
         open(SqliteStore::builder(&common::url(&directory)).acquire_timeout(Duration::from_secs(60))).await;
-    let tenant = Arc::new(registered(&store, "acme").await);
+    let tenant = Arc::new(provisioned(&store, "acme").await);
     let mut writers = JoinSet::new();
     for writer in 0..64 {
         let (store, tenant) = (store.clone(), tenant.clone());
@@ -186,7 +187,7 @@ async fn nested_transactions_are_savepoints() {
     use sqlx::Connection;
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&common::url(&directory))).await;
-    let tenant = registered(&store, "acme").await;
+    let tenant = provisioned(&store, "acme").await;
     let insert = "INSERT INTO notes (text) VALUES ('x')";
 
     let mut tx = store.begin(&context(&tenant)).await.unwrap();

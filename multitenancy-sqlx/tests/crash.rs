@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use common::{context, open, registered};
+use common::open;
 use multitenancy_core::{
     ControlContext, Store, Tenancy, Tenant, TenantContext, UnitOfWork,
     account::{Credentials, Registration},
@@ -27,7 +27,11 @@ use multitenancy_core::{
     tenant::{TenantKey, TenantStatus},
 };
 use multitenancy_sqlx::SqliteStore;
-use multitenancy_testkit::{SeededRandom, rounds};
+use multitenancy_testkit::{
+    SeededRandom,
+    fixtures::{context, provisioned},
+    rounds,
+};
 
 const ROLE: &str = "CRASH_TEST_ROLE";
 const DIRECTORY: &str = "CRASH_TEST_DIRECTORY";
@@ -126,7 +130,7 @@ async fn only_tenant(store: &SqliteStore) -> Tenant {
 async fn s93_a_write_and_its_event_are_there_together_or_not_at_all() {
     if let Some((_, directory)) = role() {
         let store = open_in(&directory).await;
-        let tenant = registered(&store, "acme").await;
+        let tenant = provisioned(&store, "acme").await;
         return write_notes(&store, &tenant).await;
     }
     let random = SeededRandom::from_env();
@@ -225,7 +229,7 @@ async fn untold_after_a_kill(kind: &str, millis: u64) -> usize {
 async fn s95_an_event_is_delivered_at_least_once_whenever_the_process_is_killed() {
     if let Some((role, directory)) = role() {
         let store = open_in(&directory).await;
-        let tenant = registered(&store, "acme").await;
+        let tenant = provisioned(&store, "acme").await;
         let _relaying = (role == "relay").then(|| relaying(&store, &directory));
         let broken = async {
             match role.as_str() {

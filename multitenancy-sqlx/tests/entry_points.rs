@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
-use common::{context, open, registered};
+use common::open;
 use multitenancy_core::{
     Caller, Plane, Store, Tenancy, TenantContext,
     account::{Credentials, Registration, SignedIn},
@@ -15,7 +15,11 @@ use multitenancy_core::{
     tenancy::{Realm, RequestFacts},
 };
 use multitenancy_sqlx::SqliteStore;
-use multitenancy_testkit::{PlaneContext, isolation::assert_apart};
+use multitenancy_testkit::{
+    PlaneContext,
+    fixtures::{context, provisioned},
+    isolation::assert_apart,
+};
 use secrecy::ExposeSecret;
 
 const PASSWORD: &str = "lintel-walnut-46-orbit";
@@ -91,7 +95,7 @@ async fn s8_no_way_in_leads_to_another_tenant() {
     let (acme, globex) = (app.contexts("acme").await, app.contexts("globex").await);
     app.tenancy.relay().drain(Plane::Control).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(app.store.clone());
-    let bystander = PlaneContext::Tenant(context(&registered(&app.store, "initech").await));
+    let bystander = PlaneContext::Tenant(context(&provisioned(&app.store, "initech").await));
     let control = PlaneContext::control();
     for (one, other) in acme.iter().zip(&globex) {
         let (one, other) = (PlaneContext::Tenant(one.clone()), PlaneContext::Tenant(other.clone()));

@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{context, open, registered, tenant, url};
+use common::{open, url};
 use multitenancy_core::{
     ControlContext, ControlTransaction, ErrorKind, Store, TenantId, tenant::TenantStatus,
 };
 use multitenancy_sqlx::SqliteStore;
+use multitenancy_testkit::fixtures::{context, provisioned, tenant};
 
 #[tokio::test]
 async fn one_store_at_a_time_uses_a_directory() {
@@ -72,7 +73,7 @@ async fn s51_a_spoilt_secret_is_refused() {
 async fn s123_a_file_is_named_by_the_id_alone() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&url(&directory))).await;
-    let acme = registered(&store, "acme").await;
+    let acme = provisioned(&store, "acme").await;
     let files = || {
         let entries = std::fs::read_dir(directory.path().join("tenants")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -111,7 +112,7 @@ fn s123_no_statement_attaches_a_file() {
 async fn closing_leaves_nothing_beside_the_files() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&url(&directory))).await;
-    let acme = registered(&store, "acme").await;
+    let acme = provisioned(&store, "acme").await;
     let beside = || {
         let mut paths = vec![directory.path().join("control.db-wal")];
         paths.push(directory.path().join("tenants").join(format!("{}.db-wal", acme.id)));
@@ -147,7 +148,7 @@ async fn closing_leaves_nothing_beside_the_files() {
 async fn swapped_files_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&url(&directory))).await;
-    let (acme, globex) = (registered(&store, "acme").await, registered(&store, "globex").await);
+    let (acme, globex) = (provisioned(&store, "acme").await, provisioned(&store, "globex").await);
     drop(store);
     let file = |id: TenantId| directory.path().join("tenants").join(format!("{id}.db"));
     std::fs::copy(file(acme.id), file(globex.id)).unwrap();
@@ -165,7 +166,7 @@ async fn swapped_files_are_refused() {
 async fn s6_a_freed_slug_gets_a_new_file() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&url(&directory))).await;
-    let old = registered(&store, "acme").await;
+    let old = provisioned(&store, "acme").await;
     let note = "INSERT INTO notes (text) VALUES ('of the old tenant')";
     let mut tx = store.begin(&context(&old)).await.unwrap();
     sqlx::query(note).execute(tx.conn()).await.unwrap();
@@ -181,7 +182,7 @@ async fn s6_a_freed_slug_gets_a_new_file() {
     assert!(unit.tenants().withdraw(old.id).await.unwrap());
     store.deprovision(&old).await.unwrap();
     unit.commit().await.unwrap();
-    let new = registered(&store, "acme").await;
+    let new = provisioned(&store, "acme").await;
     assert_ne!(new.id, old.id);
     drop(late.commit().await);
 
@@ -203,7 +204,7 @@ async fn s6_a_freed_slug_gets_a_new_file() {
 async fn a_missing_file_does_not_come_back_empty() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&url(&directory))).await;
-    let acme = registered(&store, "acme").await;
+    let acme = provisioned(&store, "acme").await;
     drop(store);
     let file = directory.path().join("tenants").join(format!("{}.db", acme.id));
     std::fs::remove_file(&file).unwrap();
@@ -224,7 +225,7 @@ async fn a_missing_file_does_not_come_back_empty() {
 async fn a_file_removed_while_open_takes_no_writes() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&url(&directory))).await;
-    let acme = registered(&store, "acme").await;
+    let acme = provisioned(&store, "acme").await;
     store.begin(&context(&acme)).await.unwrap().commit().await.unwrap();
     std::fs::remove_file(directory.path().join("tenants").join(format!("{}.db", acme.id))).unwrap();
     let error = store.begin(&context(&acme)).await.map(drop).unwrap_err();

@@ -3,32 +3,49 @@
 
 #[path = "common/fleet.rs"]
 mod cases;
+#[path = "common/killed.rs"]
+mod killed;
+#[path = "common/migrator.rs"]
+mod migrator;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
-use cases::{Deployment, context, migrate, tenants, three, to};
+use cases::{Deployment, migrate, tenants, three, to};
 use multitenancy_core::{Isolation, Store, Tenant, store::fleet::Target};
 use multitenancy_sqlx::SqliteStore;
-use multitenancy_testkit::rounds;
+use multitenancy_testkit::{fixtures::context, rounds};
 use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 
-struct Directory(tempfile::TempDir);
+struct Directory {
+    path: PathBuf,
+    /// Who has made it removes it.
+    _own: Option<tempfile::TempDir>,
+}
 
 impl Directory {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let own = tempfile::tempdir().unwrap();
+        Self { path: own.path().to_owned(), _own: Some(own) }
     }
 
-    fn file(&self, tenant: &Tenant) -> std::path::PathBuf {
-        self.0.path().join("tenants").join(format!("{}.db", tenant.id))
+    fn file(&self, tenant: &Tenant) -> PathBuf {
+        self.path.join("tenants").join(format!("{}.db", tenant.id))
+    }
+
+    /// Behind the store's back.
+    async fn connection(&self, tenant: &Tenant) -> SqliteConnection {
+        SqliteConnection::connect(self.file(tenant).to_str().unwrap()).await.unwrap()
     }
 
     async fn store(&self, migrations: Migrator) -> SqliteStore {
-        let url = format!("sqlite:{}", self.0.path().display());
+        let url = format!("sqlite:{}", self.path.display());
         SqliteStore::builder(&url).tenant_migrations(migrations).connect().await.unwrap()
     }
 }
@@ -48,14 +65,13 @@ impl Deployment for Directory {
     }
 
     async fn sql(&self, tenant: &Tenant, sql: &'static str) {
-        let file = self.file(tenant);
-        let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        let mut connection = self.connection(tenant).await;
         sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 
     async fn hide(&self, tenant: &Tenant, hidden: bool) {
-        let (file, away) = (self.file(tenant), self.0.path().join("away"));
+        let (file, away) = (self.file(tenant), self.path.join("away"));
         let (from, to) = if hidden { (file, away) } else { (away, file) };
         std::fs::rename(from, to).unwrap();
     }
@@ -70,6 +86,26 @@ impl Deployment for Directory {
 
     fn tags(&self) -> &'static str {
         "CREATE TABLE tags (id INTEGER PRIMARY KEY)"
+    }
+}
+
+#[async_trait]
+impl killed::Storage for Directory {
+    async fn settled(&self, _: &[Tenant]) {}
+
+    async fn columns(&self, tenant: &Tenant) -> Vec<String> {
+        let sql = "SELECT name FROM pragma_table_info('notes') ORDER BY name";
+        sqlx::query_scalar(sql).fetch_all(&mut self.connection(tenant).await).await.unwrap()
+    }
+
+    async fn write(&self, tenant: &Tenant) {
+        let insert = sqlx::query("INSERT INTO notes (id, text) VALUES (1, $1)").bind(tenant.slug.as_str());
+        insert.execute(&mut self.connection(tenant).await).await.unwrap();
+    }
+
+    async fn notes(&self, tenant: &Tenant) -> Vec<String> {
+        let sql = "SELECT text FROM notes";
+        sqlx::query_scalar(sql).fetch_all(&mut self.connection(tenant).await).await.unwrap()
     }
 }
 
@@ -101,6 +137,17 @@ async fn tenants_go_up_and_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_taken_back_stays() {
     cases::what_can_not_be_taken_back_stays(&Directory::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_a_killed_run_is_completed_by_the_next() {
+    if let Some(place) = killed::place() {
+        let directory = Directory { path: place.into(), _own: None };
+        return killed::migrate_and_tell(&directory.store(three(&directory, 3)).await).await;
+    }
+    let (directory, test) = (Directory::new(), "e20_a_killed_run_is_completed_by_the_next");
+    let place = directory.path.to_str().unwrap();
+    killed::a_killed_run_is_completed_by_the_next(&directory, &[Isolation::Database], place, test).await;
 }
 
 /// One process has a directory; its runs may still overlap.

@@ -4,9 +4,10 @@
 #[expect(dead_code, reason = "each test binary uses its part")]
 mod common;
 
-use common::{context, registered, url};
+use common::url;
 use multitenancy_core::{ErrorKind, Store, Tenant, TenantId};
 use multitenancy_sqlx::SqliteStore;
+use multitenancy_testkit::fixtures::{context, provisioned};
 
 const FIRST: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)";
 const SECOND: &str = "ALTER TABLE notes ADD COLUMN author TEXT";
@@ -44,7 +45,7 @@ async fn a_new_migration_reaches_every_tenant_and_then_none_is_touched() {
     let store = opened(&directory, &[FIRST]).await;
     let mut tenants = Vec::new();
     for index in 0..20 {
-        tenants.push(registered(&store, &format!("tenant-{index}")).await);
+        tenants.push(provisioned(&store, &format!("tenant-{index}")).await);
     }
     drop(store);
 
@@ -55,7 +56,7 @@ async fn a_new_migration_reaches_every_tenant_and_then_none_is_touched() {
         assert!(has_author(&store, tenant).await);
     }
     // A tenant made from now on has it too.
-    assert!(has_author(&store, &registered(&store, "newcomer").await).await);
+    assert!(has_author(&store, &provisioned(&store, "newcomer").await).await);
     drop(store);
 
     let before: Vec<_> = tenants.iter().map(|tenant| written(&directory, tenant.id)).collect();
@@ -72,7 +73,7 @@ async fn one_failure_does_not_stop_the_others() {
     let store = opened(&directory, &[FIRST]).await;
     let mut tenants = Vec::new();
     for index in 0..5 {
-        tenants.push(registered(&store, &format!("tenant-{index}")).await);
+        tenants.push(provisioned(&store, &format!("tenant-{index}")).await);
     }
     in_file(&store, &tenants[2], SECOND).await;
     drop(store);
@@ -101,7 +102,7 @@ async fn one_failure_does_not_stop_the_others() {
 async fn e20_a_restored_file_is_brought_forward() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(&directory, &[FIRST]).await;
-    let tenant = registered(&store, "acme").await;
+    let tenant = provisioned(&store, "acme").await;
     drop(store);
     let file = directory.path().join("tenants").join(format!("{}.db", tenant.id));
     let backup = directory.path().join("backup.db");
@@ -141,7 +142,7 @@ async fn in_file(store: &SqliteStore, tenant: &Tenant, sql: &'static str) {
 async fn an_edited_migration_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(&directory, &[FIRST]).await;
-    let tenant = registered(&store, "acme").await;
+    let tenant = provisioned(&store, "acme").await;
     drop(store);
     let store = opened(&directory, &[EDITED]).await;
     assert!(store.migrate().await.unwrap_err().to_string().contains(&tenant.id.to_string()));
@@ -152,7 +153,7 @@ async fn an_edited_migration_is_refused() {
 async fn the_application_has_a_history_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(&directory, &["CREATE TABLE users (id INTEGER PRIMARY KEY)"]).await;
-    let tenant = registered(&store, "acme").await;
+    let tenant = provisioned(&store, "acme").await;
     let mut tx = store.read(&context(&tenant)).await.unwrap();
     let sql =
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";

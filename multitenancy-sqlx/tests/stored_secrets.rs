@@ -9,7 +9,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use common::{context, open, registered};
+use common::open;
 use multitenancy_core::{
     ControlContext, ErrorKind, Plane, Tenancy, Tenant,
     account::{Credentials, Registration, SignedIn},
@@ -18,7 +18,10 @@ use multitenancy_core::{
     tenancy::{Realm, RequestFacts},
 };
 use multitenancy_sqlx::SqliteStore;
-use multitenancy_testkit::rounds;
+use multitenancy_testkit::{
+    fixtures::{context, provisioned},
+    rounds,
+};
 use secrecy::ExposeSecret;
 use sqlx::{Row, SqliteConnection};
 use tokio::task::JoinSet;
@@ -139,7 +142,7 @@ fn naming(tenant: &Tenant) -> RequestFacts {
 impl App {
     async fn in_directory(directory: &tempfile::TempDir) -> Self {
         let store = open(SqliteStore::builder(&common::url(directory))).await;
-        let tenants = [registered(&store, "acme").await, registered(&store, "globex").await];
+        let tenants = [provisioned(&store, "acme").await, provisioned(&store, "globex").await];
         let tenancy = Tenancy::builder(store.clone()).without_background_work().build().unwrap();
         let mut realms = vec![tenancy.realm(&RequestFacts::default()).await.unwrap()];
         for tenant in &tenants {

@@ -102,7 +102,7 @@ pub async fn subscribe_refuses_a_taken_name(harness: &dyn BusHarness) {
 pub async fn publish_brings_the_context(harness: &dyn BusHarness) {
     let bench = Bench::new(harness).await;
     bench.subscribe("mail", "*", |_| Ok(()));
-    let tenant = fixtures::active_tenant(&bench.store, "acme").await;
+    let tenant = fixtures::active_tenant(&*bench.store, "acme").await;
     let plane = PlaneContext::Tenant(tenant.clone());
     plane.publish(&bench.store, [TestEvent::new("in-acme", 1)]).await;
     bench.relay.drain(plane.plane()).await.unwrap();

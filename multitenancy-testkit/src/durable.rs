@@ -50,7 +50,7 @@ pub async fn the_registry_lasts(harness: &dyn DurableHarness) {
             status,
             domain: Some(format!("crm.acme-{index}.example").parse().expect("a domain")),
             settings: multitenancy_core::tenant::TenantSettings(odd_object()),
-            ..fixtures::tenant(&store, &format!("acme-{index}"))
+            ..fixtures::tenant(&*store, &format!("acme-{index}"))
         };
         let membership =
             Membership { tenant_id: tenant.id, user_id: tenant.owner_id, created_at: instant() + moment() };
@@ -164,7 +164,7 @@ pub async fn consumed_events_last(harness: &dyn DurableHarness) {
 pub async fn provisioning_lasts(harness: &dyn DurableHarness) {
     let store = harness.open().await;
     let (kept, removed) =
-        (fixtures::active_tenant(&store, "acme").await, fixtures::active_tenant(&store, "globex").await);
+        (fixtures::active_tenant(&*store, "acme").await, fixtures::active_tenant(&*store, "globex").await);
     let ada = user("ada@example.com");
     for context in [&kept, &removed] {
         PlaneContext::Tenant(context.clone()).add_user(&store, &ada).await;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use multitenancy_core::{
-    ControlContext, Environment, Plane, SessionId, Store, Tenant, TenantContext, TenantId, Timestamp, User,
-    UserId,
+    ControlContext, Environment, Isolation, Plane, SessionId, Store, Tenant, TenantContext, TenantId,
+    Timestamp, User, UserId,
     auth::{Client, PasswordHash, Session},
     event::LeaseId,
     secret::{Purpose, SecretToken, TokenDigest},
@@ -104,7 +104,7 @@ pub fn lease() -> LeaseId {
 }
 
 /// A tenant that is not registered yet, of the store's default isolation.
-pub fn tenant(store: &Arc<dyn Store>, slug: &str) -> Tenant {
+pub fn tenant(store: &dyn Store, slug: &str) -> Tenant {
     Tenant {
         id: TenantId::generate(&Environment::system()),
         name: slug.parse().expect("a name"),
@@ -120,19 +120,30 @@ pub fn tenant(store: &Arc<dyn Store>, slug: &str) -> Tenant {
     }
 }
 
-/// A tenant with storage that is active, and the context to work in it.
-pub async fn active_tenant(store: &Arc<dyn Store>, slug: &str) -> TenantContext {
-    let tenant = Tenant { status: TenantStatus::Active, ..tenant(store, slug) };
-    register(store, &tenant).await;
-    store.provision(&tenant).await.unwrap();
-    context(&tenant)
-}
-
 /// Registers a tenant as it is, without storage.
-pub async fn register(store: &Arc<dyn Store>, tenant: &Tenant) {
+pub async fn register(store: &dyn Store, tenant: &Tenant) {
     let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
     unit.tenants().insert(tenant).await.unwrap();
     unit.commit().await.unwrap();
+}
+
+/// An active tenant with storage, of the store's default isolation.
+pub async fn provisioned(store: &dyn Store, slug: &str) -> Tenant {
+    let isolation = tenant(store, slug).isolation;
+    provisioned_in(store, slug, isolation).await
+}
+
+/// An active tenant with storage of this isolation.
+pub async fn provisioned_in(store: &dyn Store, slug: &str, isolation: Isolation) -> Tenant {
+    let tenant = Tenant { status: TenantStatus::Active, isolation, ..tenant(store, slug) };
+    register(store, &tenant).await;
+    store.provision(&tenant).await.unwrap();
+    tenant
+}
+
+/// The context to work in an active tenant with storage, of the store's default isolation.
+pub async fn active_tenant(store: &dyn Store, slug: &str) -> TenantContext {
+    context(&provisioned(store, slug).await)
 }
 
 /// The context to work in `tenant`.

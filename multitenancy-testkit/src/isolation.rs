@@ -165,7 +165,7 @@ pub async fn many_tenants_at_once_see_their_own(store: Arc<dyn Store>) {
     const TENANTS: usize = 8;
     let mut tasks = JoinSet::new();
     for index in 0..TENANTS {
-        let plane = PlaneContext::Tenant(fixtures::active_tenant(&store, &format!("tenant-{index}")).await);
+        let plane = PlaneContext::Tenant(fixtures::active_tenant(&*store, &format!("tenant-{index}")).await);
         let (store, own) = (store.clone(), user("ada@example.com"));
         plane.add_user(&store, &own).await;
         tasks.spawn(async move {
@@ -197,7 +197,7 @@ pub async fn assert_apart(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere
 
 async fn three_planes(store: &Arc<dyn Store>) -> [PlaneContext; 3] {
     let [control, acme] = planes(store).await;
-    let globex = PlaneContext::Tenant(fixtures::active_tenant(store, "globex").await);
+    let globex = PlaneContext::Tenant(fixtures::active_tenant(&**store, "globex").await);
     [control, acme, globex]
 }
 

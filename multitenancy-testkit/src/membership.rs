@@ -70,7 +70,7 @@ pub async fn list_gives_a_users_tenants_by_id(store: Arc<dyn Store>) {
     let mut unit = control(&store).await;
     let mut expected = Vec::new();
     for index in 0..COUNT {
-        let tenant = tenant(&store, &format!("tenant-{index}"));
+        let tenant = tenant(&*store, &format!("tenant-{index}"));
         unit.tenants().insert(&tenant).await.unwrap();
         unit.memberships().insert(&membership(tenant.id, user_id)).await.unwrap();
         if index % 2 == 0 {
@@ -104,8 +104,8 @@ async fn list_all(store: &Arc<dyn Store>, user: UserId, size: u32) -> Vec<Tenant
 
 /// A membership of somebody in a tenant that is just registered.
 async fn new(store: &Arc<dyn Store>, slug: &str) -> Membership {
-    let tenant = tenant(store, slug);
-    register(store, &tenant).await;
+    let tenant = tenant(&**store, slug);
+    register(&**store, &tenant).await;
     membership(tenant.id, user("ada@example.com").id)
 }
 

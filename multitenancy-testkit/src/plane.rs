@@ -70,5 +70,5 @@ impl PlaneContext {
 
 /// The control plane, and a new tenant: what every plane keeps is tried on both.
 pub async fn planes(store: &Arc<dyn Store>) -> [PlaneContext; 2] {
-    [PlaneContext::control(), PlaneContext::Tenant(fixtures::active_tenant(store, "acme").await)]
+    [PlaneContext::control(), PlaneContext::Tenant(fixtures::active_tenant(&**store, "acme").await)]
 }

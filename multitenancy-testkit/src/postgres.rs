@@ -74,7 +74,7 @@ impl PostgresServer {
 
     /// Starts it again on the same files and the same port.
     pub fn resume(&self) -> io::Result<()> {
-        let log = self.directory.path().join("log");
+        let log = self.log_file();
         let mut attempts = 0..50;
         loop {
             let mut start = self.program("pg_ctl")?;
@@ -92,6 +92,15 @@ impl PostgresServer {
             }
             sleep(Duration::from_millis(100));
         }
+    }
+
+    /// What it has written to its log so far. With `log_statement = all` among the settings, that is every statement.
+    pub fn log(&self) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.log_file())?).into_owned())
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.path().join("log")
     }
 
     fn data(&self) -> PathBuf {

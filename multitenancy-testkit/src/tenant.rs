@@ -23,10 +23,10 @@ pub async fn insert_keeps_every_field(store: Arc<dyn Store>) {
         plan: "my_own-plan2".parse().expect("a plan"),
         settings: TenantSettings(odd_object()),
         updated_at: after(3) + moment(),
-        ..tenant(&store, "acme")
+        ..tenant(&*store, "acme")
     };
-    for stored in [known, tenant(&store, "globex")] {
-        register(&store, &stored).await;
+    for stored in [known, tenant(&*store, "globex")] {
+        register(&*store, &stored).await;
         assert_eq!(find(&store, stored.id).await, Some(stored));
     }
 }
@@ -39,15 +39,15 @@ pub async fn insert_1_refuses_a_taken_slug(store: Arc<dyn Store>) {
         ("initech", TenantStatus::Suspended),
         ("umbrella", TenantStatus::Canceled),
     ] {
-        let first = Tenant { status, ..tenant(&store, slug) };
-        register(&store, &first).await;
+        let first = Tenant { status, ..tenant(&*store, slug) };
+        register(&*store, &first).await;
         let mut unit = control(&store).await;
-        let outcome = unit.tenants().insert(&tenant(&store, slug)).await;
+        let outcome = unit.tenants().insert(&tenant(&*store, slug)).await;
         assert_fails(outcome, ErrorKind::Conflict, "slug_taken");
     }
     let mut unit = control(&store).await;
-    unit.tenants().insert(&tenant(&store, "hooli")).await.unwrap();
-    let twice = unit.tenants().insert(&tenant(&store, "hooli")).await;
+    unit.tenants().insert(&tenant(&*store, "hooli")).await.unwrap();
+    let twice = unit.tenants().insert(&tenant(&*store, "hooli")).await;
     assert_fails(twice, ErrorKind::Conflict, "slug_taken");
 }
 
@@ -55,11 +55,11 @@ pub async fn insert_1_refuses_a_taken_slug(store: Arc<dyn Store>) {
 pub async fn insert_1_refuses_a_taken_domain(store: Arc<dyn Store>) {
     let with_domain = |slug: &str| Tenant {
         domain: Some("crm.acme.example".parse().expect("a domain")),
-        ..tenant(&store, slug)
+        ..tenant(&*store, slug)
     };
-    register(&store, &with_domain("acme")).await;
-    register(&store, &tenant(&store, "globex")).await;
-    register(&store, &tenant(&store, "initech")).await;
+    register(&*store, &with_domain("acme")).await;
+    register(&*store, &tenant(&*store, "globex")).await;
+    register(&*store, &tenant(&*store, "initech")).await;
     let mut unit = control(&store).await;
     let outcome = unit.tenants().insert(&with_domain("umbrella")).await;
     assert_fails(outcome, ErrorKind::Conflict, "domain_taken");
@@ -70,7 +70,7 @@ pub async fn insert_1_gives_a_slug_to_one_of_many_at_once(store: Arc<dyn Store>)
     for round in 0..rounds(5) {
         let mut tasks = JoinSet::new();
         for _ in 0..16 {
-            let (store, tenant) = (store.clone(), tenant(&store, &format!("wanted-{round}")));
+            let (store, tenant) = (store.clone(), tenant(&*store, &format!("wanted-{round}")));
             tasks.spawn(async move {
                 let insert = || async {
                     let mut unit = store.control(&ControlContext::system("test")).await?;
@@ -91,7 +91,7 @@ pub async fn insert_1_gives_a_slug_to_one_of_many_at_once(store: Arc<dyn Store>)
 
 /// `insert` 2: the row is visible to later units once the unit commits, and not before.
 pub async fn insert_2_is_visible_once_committed(store: Arc<dyn Store>) {
-    let (kept, dropped) = (tenant(&store, "acme"), tenant(&store, "globex"));
+    let (kept, dropped) = (tenant(&*store, "acme"), tenant(&*store, "globex"));
     let mut unit = control(&store).await;
     unit.tenants().insert(&kept).await.unwrap();
     assert_eq!(unit.tenants().find(&kept.id.into()).await.unwrap().as_ref(), Some(&kept), "to itself");
@@ -115,24 +115,26 @@ pub async fn find_1_is_none_for_none(store: Arc<dyn Store>) {
         let stored = Tenant {
             status,
             domain: Some(format!("{slug}.example").parse().expect("a domain")),
-            ..tenant(&store, slug)
+            ..tenant(&*store, slug)
         };
-        register(&store, &stored).await;
+        register(&*store, &stored).await;
         let domain = stored.domain.clone().expect("just set");
         for key in [stored.id.into(), TenantKey::Slug(stored.slug.clone()), TenantKey::Domain(domain)] {
             assert_eq!(find(&store, key).await.as_ref(), Some(&stored));
         }
     }
-    assert_eq!(find(&store, tenant(&store, "hooli").id).await, None);
+    assert_eq!(find(&store, tenant(&*store, "hooli").id).await, None);
     assert_eq!(find(&store, TenantKey::Slug("hooli".parse().expect("a slug"))).await, None);
     assert_eq!(find(&store, TenantKey::Domain("hooli.example".parse().expect("a domain"))).await, None);
 }
 
 /// `find` 2: slugs and domains match exactly, and never each other.
 pub async fn find_2_matches_exactly(store: Arc<dyn Store>) {
-    let stored =
-        Tenant { domain: Some("crm.acme.example".parse().expect("a domain")), ..tenant(&store, "acme-corp") };
-    register(&store, &stored).await;
+    let stored = Tenant {
+        domain: Some("crm.acme.example".parse().expect("a domain")),
+        ..tenant(&*store, "acme-corp")
+    };
+    register(&*store, &stored).await;
     for slug in ["acme", "corp", "acme-corp-2", "acme-cor", "acmexcorp"] {
         assert_eq!(find(&store, TenantKey::Slug(slug.parse().expect("a slug"))).await, None, "{slug}");
     }
@@ -147,9 +149,9 @@ pub async fn find_2_matches_exactly(store: Arc<dyn Store>) {
 /// `set_status` 1: a compare-and-set: `false`, and nothing happens, when the stored status is not `from`.
 pub async fn set_status_1_compares_and_sets(store: Arc<dyn Store>) {
     use TenantStatus::{Active, Canceled, Provisioning, Suspended};
-    let (stored, bystander) = (tenant(&store, "acme"), tenant(&store, "globex"));
-    register(&store, &stored).await;
-    register(&store, &bystander).await;
+    let (stored, bystander) = (tenant(&*store, "acme"), tenant(&*store, "globex"));
+    register(&*store, &stored).await;
+    register(&*store, &bystander).await;
     let moves = [
         (Active, Suspended, false),
         (Provisioning, Active, true),
@@ -170,14 +172,14 @@ pub async fn set_status_1_compares_and_sets(store: Arc<dyn Store>) {
     }
     assert_eq!(find(&store, bystander.id).await, Some(bystander));
     let mut unit = control(&store).await;
-    let nobody = tenant(&store, "hooli").id;
+    let nobody = tenant(&*store, "hooli").id;
     assert!(!unit.tenants().set_status(nobody, Active, Suspended, instant()).await.unwrap());
 }
 
 /// `set_status` 2: on commit the change is signalled, before the commit returns; a dropped unit signals nothing.
 pub async fn set_status_2_is_signalled_on_commit(store: Arc<dyn Store>) {
-    let stored = tenant(&store, "acme");
-    register(&store, &stored).await;
+    let stored = tenant(&*store, "acme");
+    register(&*store, &stored).await;
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hearing = heard.clone();
     store.signals().on_tenant_changed(move |changed| hearing.lock().unwrap().extend(changed));
@@ -200,22 +202,22 @@ pub async fn withdraw_1_spares_what_has_become_active(store: Arc<dyn Store>) {
         ("globex", TenantStatus::Suspended),
         ("initech", TenantStatus::Canceled),
     ] {
-        let stored = Tenant { status, ..tenant(&store, slug) };
-        register(&store, &stored).await;
+        let stored = Tenant { status, ..tenant(&*store, slug) };
+        register(&*store, &stored).await;
         let mut unit = control(&store).await;
         assert!(!unit.tenants().withdraw(stored.id).await.unwrap());
         unit.commit().await.unwrap();
         assert_eq!(find(&store, stored.id).await, Some(stored));
     }
     let mut unit = control(&store).await;
-    assert!(!unit.tenants().withdraw(tenant(&store, "hooli").id).await.unwrap());
+    assert!(!unit.tenants().withdraw(tenant(&*store, "hooli").id).await.unwrap());
 }
 
 /// `withdraw` 2: the tenant's memberships go with it, no other's, and its slug and domain are free again.
 pub async fn withdraw_2_takes_memberships_and_frees_the_slug(store: Arc<dyn Store>) {
     let domain = Some("crm.acme.example".parse().expect("a domain"));
-    let withdrawn = Tenant { domain: domain.clone(), ..tenant(&store, "acme") };
-    let other = tenant(&store, "globex");
+    let withdrawn = Tenant { domain: domain.clone(), ..tenant(&*store, "acme") };
+    let other = tenant(&*store, "globex");
     let mut unit = control(&store).await;
     for tenant in [&withdrawn, &other] {
         unit.tenants().insert(tenant).await.unwrap();
@@ -232,7 +234,7 @@ pub async fn withdraw_2_takes_memberships_and_frees_the_slug(store: Arc<dyn Stor
     assert_eq!(gone, None);
     let kept = unit.memberships().find(other.id, other.owner_id).await.unwrap();
     assert_eq!(kept, Some(owner_of(&other)));
-    let next = Tenant { domain, ..tenant(&store, "acme") };
+    let next = Tenant { domain, ..tenant(&*store, "acme") };
     unit.tenants().insert(&next).await.unwrap();
     unit.commit().await.unwrap();
 }
@@ -243,7 +245,7 @@ pub async fn list_gives_all_by_id_page_by_page(store: Arc<dyn Store>) {
     let mut tenants = Vec::new();
     for index in 0..250 {
         let status = if index % 5 == 0 { TenantStatus::Suspended } else { TenantStatus::Active };
-        let tenant = Tenant { status, ..tenant(&store, &format!("tenant-{index}")) };
+        let tenant = Tenant { status, ..tenant(&*store, &format!("tenant-{index}")) };
         unit.tenants().insert(&tenant).await.unwrap();
         tenants.push(tenant);
     }

@@ -33,11 +33,11 @@ enum Command {
     },
     /// Look at a PostgreSQL database for what would let one tenant at another's rows; fail when there is anything
     Audit {
-        /// The database: postgres://user:password@host/database
-        url: String,
-        /// --login ROLE: whom the application logs in as; --reference TABLE: belongs to no tenant; --old-server
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        options: Vec<String>,
+        /// DATABASE_URL says which, postgres://user:password@host/database; or a URL as the first argument, where others on
+        /// this machine see its password. Then: --login ROLE, whom the application logs in as; --reference TABLE, which
+        /// belongs to no tenant; --old-server
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "URL and OPTIONS")]
+        arguments: Vec<String>,
     },
     /// Run every gate, cheapest first, and stop at the first that fails
     Ci {
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Test { args } => suite::run(&Workspace::load()?, &args),
-        Command::Audit { url, options } => suite::audit(&Workspace::load()?, &url, &options),
+        Command::Audit { arguments } => suite::audit(&Workspace::load()?, &arguments),
         Command::Ci { list: true, .. } => {
             gates::list();
             Ok(())

@@ -1,6 +1,6 @@
 //! Every test of the workspace: what the tests need is set up here, then they run.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::{
     process::{self, Failure},
@@ -25,17 +25,29 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     process::run(&mut process::cargo(workspace.root(), ["test", "--doc", "--workspace", "--all-features"]))
 }
 
-/// Looks at the database at `url` by the example that does it: this program knows no database.
-pub fn audit(workspace: &Workspace, url: &str, options: &[String]) -> Result<(), Failure> {
-    let example =
-        ["run", "-q", "-p", "multitenancy-sqlx", "--features", "postgres", "--example", "audit", "--", url];
-    let mut audit = process::cargo(workspace.root(), example);
+/// Looks at a database by the example that does it: this program knows none.
+pub fn audit(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     // Not echoed: the URL may have a password in it.
-    let ended = audit.args(options).status();
-    match ended {
+    match audit_command(workspace.root(), arguments).status() {
         Ok(status) if status.success() => Ok(()),
         _ => Err(Failure::new("the database is not safe to serve tenants from, or could not be looked at")),
     }
+}
+
+/// The URL goes by the environment, which nobody else can read, whatever it came by.
+fn audit_command(root: &Path, arguments: &[String]) -> Command {
+    let example =
+        ["run", "-q", "-p", "multitenancy-sqlx", "--features", "postgres", "--example", "audit", "--"];
+    let mut audit = process::cargo(root, example);
+    let options = match arguments {
+        [url, options @ ..] if !url.starts_with("--") => {
+            audit.env("DATABASE_URL", url);
+            options
+        }
+        options => options,
+    };
+    audit.args(options);
+    audit
 }
 
 /// `cargo nextest run` when it is installed, `cargo test` when it is not.
@@ -45,4 +57,29 @@ fn runner(workspace: &Workspace) -> Command {
         return process::cargo(workspace.root(), ["test", "--no-fail-fast"]);
     }
     process::cargo(workspace.root(), ["nextest", "run"])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn an_audit_shows_its_url_to_nobody() {
+        let url = "postgres://app:secret@localhost/app";
+        for (arguments, environment) in
+            [(vec![url, "--login", "app"], Some(url)), (vec!["--login", "app"], None)]
+        {
+            let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
+            let command = audit_command(Path::new("."), &arguments);
+            let given: Vec<_> = command.get_args().collect();
+            assert!(
+                given.ends_with(&[OsStr::new("--"), OsStr::new("--login"), OsStr::new("app")]),
+                "{given:?}"
+            );
+            let variable = command.get_envs().find(|(name, _)| *name == "DATABASE_URL");
+            assert_eq!(variable.and_then(|(_, value)| value), environment.map(OsStr::new));
+        }
+    }
 }

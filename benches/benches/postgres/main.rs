@@ -4,8 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 mod burst;
-#[path = "../fixture/mod.rs"]
-mod fixture;
 mod fleet;
 mod many;
 mod modes;

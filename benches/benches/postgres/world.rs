@@ -11,11 +11,9 @@ use multitenancy::{
     sqlx::{PgStore, PgStoreBuilder},
 };
 use multitenancy_benches::Effort;
-use multitenancy_testkit::postgres::PostgresServer;
+use multitenancy_testkit::{fixtures, postgres::PostgresServer};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
-
-use crate::fixture;
 
 /// As many as the tasks, for every side alike.
 pub const TASKS: usize = 16;
@@ -60,8 +58,9 @@ impl World {
         }
         let mut contexts = Vec::new();
         for number in 0..count {
-            let tenant = fixture::tenant(&self.store, &format!("{isolation}-{number}"), isolation).await;
-            let context = TenantContext::system(Arc::new(tenant), "benchmark");
+            let tenant =
+                fixtures::provisioned_in(&self.store, &format!("{isolation}-{number}"), isolation).await;
+            let context = fixtures::context(&tenant);
             let mut tx = self.store.begin(&context).await.unwrap();
             let insert = "INSERT INTO notes (text) SELECT 'note ' || n FROM generate_series(1, $1) AS n";
             sqlx::query(insert).bind(NOTES as i32).execute(tx.conn()).await.unwrap();

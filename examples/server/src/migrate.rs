@@ -125,11 +125,8 @@ async fn history(store: &dyn Store, tenants: &Tenants, out: &mut (dyn Write + Se
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use multitenancy::{
-        Isolation, Tenant, TenantId, UserId,
-        sqlx::SqliteStore,
-        tenant::{Plan, TenantSettings, TenantStatus},
-    };
+    use multitenancy::{Tenant, sqlx::SqliteStore, tenant::TenantStatus};
+    use multitenancy_testkit::fixtures;
 
     use super::*;
 
@@ -146,36 +143,13 @@ mod tests {
         (String::from_utf8(out).unwrap(), outcome.err().map(|error| error.to_string()))
     }
 
-    async fn registered(store: &dyn Store, slug: &str) -> Tenant {
-        let environment = store.environment();
-        let now = environment.now();
-        let tenant = Tenant {
-            id: TenantId::generate(environment),
-            name: slug.parse().unwrap(),
-            slug: slug.parse().unwrap(),
-            domain: None,
-            plan: Plan::default(),
-            status: TenantStatus::Active,
-            isolation: Isolation::Database,
-            owner_id: UserId::generate(environment),
-            settings: TenantSettings::default(),
-            created_at: now,
-            updated_at: now,
-        };
-        let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
-        unit.tenants().insert(&tenant).await.unwrap();
-        unit.commit().await.unwrap();
-        tenant
-    }
-
     /// What failed is told where it happens, and in the exit code.
     #[tokio::test]
     async fn each_tenant_has_its_line() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().display());
         let store = SqliteStore::builder(&url).connect().await.unwrap();
-        let acme = registered(&store, "acme").await;
-        store.provision(&acme).await.unwrap();
+        let acme = fixtures::provisioned(&store, "acme").await;
 
         let summary = |told: &str| (format!("{told}\n"), None);
         assert_eq!(said(&store, &["up"]).await, summary("0 migrated, 1 already there, 0 failed"));
@@ -195,7 +169,8 @@ mod tests {
         assert!(said(&store, &["to", "7"]).await.1.unwrap().contains("no migration 7"));
 
         // One whose storage has gone.
-        let lost = registered(&store, "lost").await;
+        let lost = Tenant { status: TenantStatus::Active, ..fixtures::tenant(&store, "lost") };
+        fixtures::register(&store, &lost).await;
         let (out, error) = said(&store, &["up"]).await;
         assert_eq!(
             out,

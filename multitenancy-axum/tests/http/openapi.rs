@@ -208,6 +208,56 @@ async fn the_document_says_what_is_sent_and_what_fits() {
     assert_eq!(required("NewOrganization"), ["name"]);
 }
 
+/// Every value in the document that is a number, by the place where it is described.
+fn numbers(value: &Value, place: &str, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            let kinds = map.get("type").map(|kinds| kinds.as_array().cloned().unwrap_or(vec![kinds.clone()]));
+            if kinds
+                .is_some_and(|kinds| kinds.contains(&json!("integer")) || kinds.contains(&json!("number")))
+            {
+                into.insert(place.to_owned());
+            }
+            for (name, value) in map {
+                numbers(value, &format!("{place}/{name}"), into);
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                numbers(item, &format!("{place}/{at}"), into);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// E4: what counts is never shown. The numbers in the document are known one by one, and none of them names anything;
+/// that nothing is answered but what is documented is `what_is_answered_is_documented`.
+#[test]
+fn e4_no_identifier_in_the_document_is_a_number() {
+    let document = document();
+    let mut found = BTreeSet::new();
+    numbers(&document, "", &mut found);
+    // So many seconds.
+    found.retain(|place| !place.ends_with("/headers/Retry-After/schema"));
+    let known = ["Problem/properties/status", "Tokens/properties/expires_in"];
+    assert_eq!(found, BTreeSet::from(known.map(|name| format!("/components/schemas/{name}"))));
+    let text = document.to_string();
+    assert!(!text.contains("\"sequence\""), "the place of an event in its queue is nobody's business");
+    // The control: one that is there is found, also among several types and in a parameter.
+    for (wrong, at) in [
+        (json!({ "properties": { "id": { "type": "integer" } } }), "/properties/id"),
+        (
+            json!({ "parameters": [{ "name": "id", "schema": { "type": ["null", "number"] } }] }),
+            "/parameters/0/schema",
+        ),
+    ] {
+        let mut found = BTreeSet::new();
+        numbers(&wrong, "", &mut found);
+        assert_eq!(found, BTreeSet::from([at.to_owned()]));
+    }
+}
+
 /// The document is of this application: its header, its parameters, its passwords.
 #[test]
 fn the_document_is_of_the_application() {

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use multitenancy_core::{Store, TenantContext, UnitOfWorkExt};
-use multitenancy_testkit::{SeededRandom, TestEvent, fixtures::user, rounds};
+use multitenancy_testkit::{
+    SeededRandom, TestEvent,
+    fixtures::{self, user},
+    rounds,
+};
 use tokio::task::JoinSet;
 
 use crate::support::{ADA, App};
@@ -98,9 +102,7 @@ async fn s34_a_tenant_without_storage_does_not_open() {
     let app = App::new();
     let (acme, _) = app.tenant("acme").await;
     let _held = app.store.begin(&acme).await.unwrap();
-    let nobody = multitenancy_testkit::fixtures::context(&multitenancy_testkit::fixtures::tenant(
-        &app.store, "globex",
-    ));
+    let nobody = fixtures::context(&fixtures::tenant(&*app.store, "globex"));
     assert!(app.store.begin(&nobody).await.is_err());
     assert!(app.store.read(&nobody).await.is_err());
 }

@@ -141,8 +141,8 @@ async fn s116_what_is_still_being_made_is_left_alone() {
     let app = App::new();
     let ada = app.caller(&app.platform().await, ADA).await;
     let waiting =
-        multitenancy_core::Tenant { owner_id: ada.user_id(), ..fixtures::tenant(&app.store, "acme") };
-    fixtures::register(&app.store, &waiting).await;
+        multitenancy_core::Tenant { owner_id: ada.user_id(), ..fixtures::tenant(&*app.store, "acme") };
+    fixtures::register(&*app.store, &waiting).await;
     assert_eq!(
         app.tenancy.resume_organizations().await.unwrap(),
         0,
@@ -162,8 +162,8 @@ async fn s116_one_that_can_not_be_finished_holds_up_no_other() {
     for (slug, owner_id) in
         [("aaa", fixtures::user(ADA).id), ("acme", ada.user_id()), ("zzz", fixtures::user(ADA).id)]
     {
-        let waiting = multitenancy_core::Tenant { owner_id, ..fixtures::tenant(&app.store, slug) };
-        fixtures::register(&app.store, &waiting).await;
+        let waiting = multitenancy_core::Tenant { owner_id, ..fixtures::tenant(&*app.store, slug) };
+        fixtures::register(&*app.store, &waiting).await;
     }
     app.clock.advance(Duration::from_secs(1));
     let next = builder(app.store.clone()).build().unwrap();
@@ -182,8 +182,8 @@ async fn s116_a_start_finishes_by_itself() {
     let app = App::new();
     let ada = app.caller(&app.platform().await, ADA).await;
     let waiting =
-        multitenancy_core::Tenant { owner_id: ada.user_id(), ..fixtures::tenant(&app.store, "acme") };
-    fixtures::register(&app.store, &waiting).await;
+        multitenancy_core::Tenant { owner_id: ada.user_id(), ..fixtures::tenant(&*app.store, "acme") };
+    fixtures::register(&*app.store, &waiting).await;
     app.clock.advance(Duration::from_secs(1));
     let key = multitenancy_core::auth::SigningKey::hs256(&crate::support::SECRET.into()).unwrap();
     let next = Tenancy::builder_dyn(app.store.clone())

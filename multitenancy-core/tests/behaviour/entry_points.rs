@@ -56,10 +56,10 @@ async fn s8_the_background_touches_the_tenant_at_hand_alone() {
     let unfinished = Tenant {
         owner_id: owner.user_id(),
         created_at: fixtures::after(-60),
-        ..fixtures::tenant(&app.store, "initech")
+        ..fixtures::tenant(&*app.store, "initech")
     };
     assert_eq!(unfinished.status, TenantStatus::Provisioning);
-    fixtures::register(&app.store, &unfinished).await;
+    fixtures::register(&*app.store, &unfinished).await;
     assert_eq!(app.tenancy.resume_organizations().await.unwrap(), 1);
     assert_eq!(touched(&planes), [Plane::Control, Plane::Tenant(unfinished.id)]);
 }

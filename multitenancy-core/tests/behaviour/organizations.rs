@@ -62,7 +62,7 @@ pub async fn assert_nothing_orphaned(store: &Arc<dyn Store>, provisioned: &Provi
     let provisioned = provisioned.lock().unwrap().clone();
     for id in provisioned {
         if tenants.iter().all(|tenant| tenant.id != id) {
-            let gone = fixtures::context(&Tenant { id, ..fixtures::tenant(store, "gone") });
+            let gone = fixtures::context(&Tenant { id, ..fixtures::tenant(&**store, "gone") });
             assert!(store.read(&gone).await.is_err(), "storage that nobody knows of");
         }
     }
@@ -212,7 +212,7 @@ async fn s80_somebody_elses_looks_like_none() {
     let app = App::new();
     let (ada, acme) = app.owner_of("acme").await;
     let (bob, globex) = app.owner_of("globex").await;
-    let nowhere = fixtures::tenant(&app.store, "nowhere").id;
+    let nowhere = fixtures::tenant(&*app.store, "nowhere").id;
     let none = shown(app.tenancy.own_organization(&ada, nowhere).await);
     assert_eq!((none.0, none.1), (ErrorKind::NotFound, "tenant_not_found"));
     assert_eq!(shown(app.tenancy.own_organization(&ada, globex.id).await), none);

@@ -50,7 +50,7 @@ fn memory() -> Arc<dyn Store> {
 }
 
 async fn tenant(store: &Arc<dyn Store>, slug: &str) -> PlaneContext {
-    PlaneContext::Tenant(fixtures::active_tenant(store, slug).await)
+    PlaneContext::Tenant(fixtures::active_tenant(&**store, slug).await)
 }
 
 async fn wait_for(log: &Log, count: usize) -> Vec<(String, Instant)> {

@@ -71,8 +71,8 @@ async fn s3_a_realm_is_what_all_parts_name() {
     assert_eq!((required.0, required.1), (ErrorKind::Malformed, "tenant_required"));
     set_status(&app.store, globex.tenant_id(), TenantStatus::Active, TenantStatus::Suspended).await;
     assert_eq!(code(app.tenancy.realm(&naming(&["globex"])).await), "tenant_inactive");
-    let waiting = fixtures::tenant(&app.store, "initech");
-    fixtures::register(&app.store, &waiting).await;
+    let waiting = fixtures::tenant(&*app.store, "initech");
+    fixtures::register(&*app.store, &waiting).await;
     assert_eq!(code(app.tenancy.realm(&naming(&["initech"])).await), "tenant_inactive");
 }
 
@@ -87,7 +87,7 @@ async fn s1_the_token_decides() {
     let token = app.log_in(&realm, ADA).await.unwrap().access_token;
     let token = token.expose_secret();
     let (own, other) = (acme.tenant_id().to_string(), globex.tenant_id().to_string());
-    let stranger = fixtures::tenant(&app.store, "stranger").id.to_string();
+    let stranger = fixtures::tenant(&*app.store, "stranger").id.to_string();
 
     for keys in [&[][..], &["acme"], &[&own], &["acme", &own]] {
         let caller = app.tenancy.authenticate(token, &naming(keys)).await.unwrap();
@@ -188,8 +188,10 @@ async fn six_hundred_tenants_resolve_from_memory() {
     let mut tenants = Vec::new();
     for index in 0..TENANTS {
         let slug = format!("tenant-{index}");
-        let tenant =
-            multitenancy_core::Tenant { status: TenantStatus::Active, ..fixtures::tenant(&app.store, &slug) };
+        let tenant = multitenancy_core::Tenant {
+            status: TenantStatus::Active,
+            ..fixtures::tenant(&*app.store, &slug)
+        };
         unit.tenants().insert(&tenant).await.unwrap();
         tenants.push((slug, tenant.id));
     }
@@ -291,7 +293,7 @@ impl Gate {
 async fn s107_no_stale_tenant_is_written_back() {
     let gate = Gate::after("tenants.find");
     let app = App::composed(|store| gate.before(store), |builder| builder);
-    let acme = fixtures::active_tenant(&app.store, "acme").await.tenant_id();
+    let acme = fixtures::active_tenant(&*app.store, "acme").await.tenant_id();
     gate.armed.add_permits(1);
     let reading = tokio::spawn({
         let tenancy = app.tenancy.clone();
@@ -341,7 +343,7 @@ async fn s107_no_race_writes_a_stale_tenant_back() {
         }
     };
     let app = App::composed(|store| Arc::new(ProbedStore::new(store, probe)), |builder| builder);
-    let acme = fixtures::active_tenant(&app.store, "acme").await.tenant_id();
+    let acme = fixtures::active_tenant(&*app.store, "acme").await.tenant_id();
     let readers: Vec<_> = (0..6)
         .map(|reader| {
             let tenancy = app.tenancy.clone();

@@ -95,7 +95,7 @@ async fn s66_a_refresh_needs_an_active_user_and_tenant() {
     let refresh = async || app.tenancy.refresh(&refresh_token(&signed_in), &RequestFacts::default()).await;
 
     let environment = app.tenancy.environment();
-    let of_nowhere = Plane::Tenant(fixtures::tenant(&app.store, "globex").id);
+    let of_nowhere = Plane::Tenant(fixtures::tenant(&*app.store, "globex").id);
     let forged = [Plane::Control, plane.plane(), of_nowhere]
         .map(|plane| SecretToken::generate(Purpose::Refresh, plane, environment).expose().to_owned());
     let elsewhere = refresh_token(&signed_in).expose_secret().replace(&plane.plane().to_string(), "control");

@@ -50,7 +50,7 @@ impl App {
 
     /// A new tenant, and its realm.
     pub async fn tenant(&self, slug: &str) -> (TenantContext, Realm) {
-        let context = fixtures::active_tenant(&self.store, slug).await;
+        let context = fixtures::active_tenant(&*self.store, slug).await;
         let realm = self.tenancy.realm(&naming(&[slug])).await.unwrap();
         (context, realm)
     }

@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 use super::{Engine, codec::stored, error::store_error, migrator::Worker};
 
+/// Follows the name of a schema that a tenant's storage is being brought away from.
+const LEAVING: &str = " leaving";
+
 #[async_trait]
 impl Fleet for Engine {
     async fn migrate_all(&self, options: &FleetOptions) -> Result<FleetRun> {
@@ -31,13 +34,14 @@ impl Fleet for Engine {
             Target::Newest => migrations.newest(),
             Target::Version(version) => version,
             Target::Previous => {
-                let at = |tenant| migrations.version_of(fingerprint(tenant)?);
+                let at = |tenant| migrations.version_of(fingerprint(tenant)?.trim_end_matches(LEAVING));
                 migrations.before(chosen.iter().filter_map(at).max().unwrap_or(0))
             }
         };
         let goal = migrations.fingerprint_at(version)?;
         let (there, others): (Vec<_>, Vec<_>) =
             chosen.into_iter().partition(|tenant| fingerprint(tenant) == Some(goal));
+        self.leave(others.iter().filter_map(|tenant| Some((tenant.id, fingerprint(tenant)?)))).await?;
         let groups = self.groups(&all, others, &options.tenants, version).await?;
         let at_once = options.at_once.clamp(1, groups.len().max(1));
         let workers = (0..at_once).map(|_| Worker::new(self.clone(), version)).collect();
@@ -105,6 +109,29 @@ impl Engine {
             .await
             .map_err(store_error)?;
             unit.tenant_changed(*tenant);
+        }
+        unit.commit().await
+    }
+
+    /// Records that these tenants, which were at these schemas, are on their way, before any of their storage is touched:
+    /// whoever ends in the midst leaves no record of a tenant being where it may not be any more. Where it came from is
+    /// kept, so that one step down stays one when it is begun anew.
+    async fn leave(&self, tenants: impl Iterator<Item = (TenantId, &str)> + Send) -> Result<()> {
+        let tenants: Vec<_> = tenants.filter(|(_, known)| !known.ends_with(LEAVING)).collect();
+        if tenants.is_empty() {
+            return Ok(());
+        }
+        let mut unit = self.control(&ControlContext::system("migration")).await?;
+        for (tenant, known) in tenants {
+            sqlx::query(
+                "UPDATE multitenancy_tenant_schemas SET fingerprint = $3 WHERE tenant_id = $1 AND fingerprint = $2",
+            )
+            .bind(tenant.as_uuid())
+            .bind(known)
+            .bind(format!("{known}{LEAVING}"))
+            .execute(unit.conn())
+            .await
+            .map_err(store_error)?;
         }
         unit.commit().await
     }

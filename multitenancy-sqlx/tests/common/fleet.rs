@@ -1,20 +1,21 @@
 //! What holds of migrating many tenants, on every engine.
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, ErrorKind, Isolation, Store, Tenant, TenantContext, TenantId, UserId,
+    ErrorKind, Isolation, Store, Tenant, TenantId,
     store::fleet::{
         DriftKind, FleetOptions, FleetReport, FleetState, FleetStatus, Outcome, Progress, Target, Tenants,
     },
-    tenant::{Plan, TenantSettings, TenantStatus},
 };
-use multitenancy_testkit::rounds;
-use sqlx::{
-    SqlSafeStr,
-    migrate::{Migration, MigrationType, Migrator},
+use multitenancy_testkit::{
+    fixtures::{context, provisioned_in},
+    rounds,
 };
+use sqlx::migrate::{MigrationType, Migrator};
+
+use crate::migrator::{migration, migrations};
 
 /// Where programs with other migrations find the same tenants.
 #[async_trait]
@@ -52,16 +53,6 @@ pub fn reversible(scripts: &[(&'static str, &'static str)]) -> Migrator {
     Migrator::with_migrations(scripts.iter().enumerate().flat_map(each).collect())
 }
 
-fn simple(scripts: &[&'static str]) -> Migrator {
-    let each = |(index, sql): (usize, &&'static str)| migration(index, MigrationType::Simple, sql);
-    Migrator::with_migrations(scripts.iter().enumerate().map(each).collect())
-}
-
-fn migration(index: usize, kind: MigrationType, sql: &'static str) -> Migration {
-    let version = i64::try_from(index).unwrap() + 1;
-    Migration::new(version, Cow::Owned(format!("step {version}")), kind, sql.into_sql_str(), false)
-}
-
 /// Three versions of an application.
 pub fn three(deployment: &dyn Deployment, versions: usize) -> Migrator {
     let all = [
@@ -75,32 +66,9 @@ pub fn three(deployment: &dyn Deployment, versions: usize) -> Migrator {
 pub async fn tenants(store: &dyn Store, isolation: Isolation, count: usize) -> Vec<Tenant> {
     let mut tenants = Vec::new();
     for index in 0..count {
-        tenants.push(registered(store, isolation, &format!("tenant-{index}")).await);
+        tenants.push(provisioned_in(store, &format!("tenant-{index}"), isolation).await);
     }
     tenants
-}
-
-pub async fn registered(store: &dyn Store, isolation: Isolation, slug: &str) -> Tenant {
-    let environment = store.environment();
-    let now = environment.now();
-    let tenant = Tenant {
-        id: TenantId::generate(environment),
-        name: slug.parse().unwrap(),
-        slug: slug.parse().unwrap(),
-        domain: None,
-        plan: Plan::default(),
-        status: TenantStatus::Active,
-        isolation,
-        owner_id: UserId::generate(environment),
-        settings: TenantSettings::default(),
-        created_at: now,
-        updated_at: now,
-    };
-    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
-    unit.tenants().insert(&tenant).await.unwrap();
-    unit.commit().await.unwrap();
-    store.provision(&tenant).await.unwrap();
-    tenant
 }
 
 pub fn to(target: Target) -> FleetOptions {
@@ -122,10 +90,6 @@ pub async fn status(store: &dyn Store) -> Vec<FleetStatus> {
 async fn state(store: &dyn Store, tenant: &Tenant) -> FleetState {
     let mut found = store.fleet().status(&Tenants::Only(vec![tenant.id])).await.unwrap();
     found.pop().unwrap().state.unwrap()
-}
-
-pub fn context(tenant: &Tenant) -> TenantContext {
-    TenantContext::system(Arc::new(tenant.clone()), "test")
 }
 
 pub async fn refusal(store: &dyn Store, tenant: &Tenant) -> Option<&'static str> {
@@ -151,13 +115,13 @@ const UPGRADING: Option<&str> = Some("tenant_upgrading");
 /// E20: one of many fails. The others are migrated, it is named with its cause and refused; mended, it is made up for.
 pub async fn e20_one_failure_does_not_stop_the_rest(deployment: &dyn Deployment) {
     let n = deployment.size();
-    let store = deployment.open(simple(&[deployment.first()])).await;
+    let store = deployment.open(migrations(&[deployment.first()])).await;
     let tenants = tenants(&*store, deployment.isolation(), n).await;
     let bad = &tenants[n / 2];
     deployment.sql(bad, deployment.tags()).await;
     deployment.close(store);
 
-    let store = deployment.open(simple(&[deployment.first(), deployment.tags()])).await;
+    let store = deployment.open(migrations(&[deployment.first(), deployment.tags()])).await;
     assert_eq!(refusal(&*store, &tenants[0]).await, UPGRADING);
     let mut run = store.fleet().migrate_all(&FleetOptions::default()).await.unwrap();
     assert_eq!((run.skipped(), run.of()), (0, n));
@@ -354,7 +318,7 @@ pub async fn tenants_go_up_and_down(deployment: &dyn Deployment) {
 /// What has no script to take it back is refused before anything is changed.
 pub async fn what_can_not_be_taken_back_stays(deployment: &dyn Deployment) {
     let scripts = [deployment.first(), "ALTER TABLE notes ADD COLUMN author TEXT", deployment.tags()];
-    let mut migrations = simple(&scripts).migrations.to_vec();
+    let mut migrations = migrations(&scripts).migrations.to_vec();
     migrations.push(migration(2, MigrationType::ReversibleDown, "DROP TABLE tags"));
     let store = deployment.open(Migrator::with_migrations(migrations)).await;
     let tenants = tenants(&*store, deployment.isolation(), 2).await;

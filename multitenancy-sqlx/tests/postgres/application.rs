@@ -1,19 +1,15 @@
 //! An application's own tables beside the framework's, in each isolation: its migrations have histories of their own, and
 //! its SQL names no tenant.
 
-use std::{borrow::Cow, sync::Arc};
-
-use multitenancy_core::{
-    ControlContext, Isolation, Store, Tenant, TenantContext, UnitOfWork, tenant::TenantStatus,
-};
+use multitenancy_core::{ControlContext, Isolation, TenantContext, UnitOfWork};
 use multitenancy_sqlx::{PgStore, PgStoreBuilder};
 use multitenancy_testkit::{Harness, fixtures};
-use sqlx::{
-    Connection, PgConnection, SqlSafeStr,
-    migrate::{Migration, MigrationType, Migrator},
-};
+use sqlx::{Connection, PgConnection};
 
-use crate::server::{Server, url};
+use crate::{
+    migrator::migrations,
+    server::{Server, url},
+};
 
 const ISOLATIONS: [Isolation; 3] = [Isolation::Shared, Isolation::Schema, Isolation::Database];
 
@@ -25,15 +21,6 @@ const TASKS: &str = "CREATE TABLE tasks (tenant_id uuid NOT NULL, id bigint, pro
                      SELECT multitenancy.protect('tasks')";
 const PLANS: &str = "CREATE TABLE plans (name text PRIMARY KEY, price bigint NOT NULL); \
                      SELECT multitenancy.protect_control('plans')";
-
-/// An application's migrations, as `sqlx::migrate!` makes them.
-fn migrations(statements: &[&'static str]) -> Migrator {
-    let migration = |(index, sql): (usize, &&'static str)| {
-        let version = i64::try_from(index).unwrap() + 1;
-        Migration::new(version, Cow::Borrowed("test"), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations(statements.iter().enumerate().map(migration).collect())
-}
 
 fn builder(server: &Server, tenant: &[&'static str]) -> PgStoreBuilder {
     PgStore::builder(&url(&server.last()))
@@ -50,13 +37,8 @@ async fn application(tenant: &[&'static str]) -> (Server, PgStore) {
     (server, store)
 }
 
-/// An active tenant with its storage.
-async fn registered(store: &PgStore, slug: &str, isolation: Isolation) -> TenantContext {
-    let store: Arc<dyn Store> = Arc::new(store.clone());
-    let tenant = Tenant { isolation, status: TenantStatus::Active, ..fixtures::tenant(&store, slug) };
-    fixtures::register(&store, &tenant).await;
-    store.provision(&tenant).await.unwrap();
-    fixtures::context(&tenant)
+async fn tenant(store: &PgStore, slug: &str, isolation: Isolation) -> TenantContext {
+    fixtures::context(&fixtures::provisioned_in(store, slug, isolation).await)
 }
 
 async fn write(store: &PgStore, context: &TenantContext, id: i64, name: &str) {
@@ -82,7 +64,7 @@ async fn an_applications_rows_belong_to_one_tenant_in_every_isolation() {
     let mut tenants = Vec::new();
     for isolation in ISOLATIONS {
         for which in ["a", "b"] {
-            tenants.push(registered(&store, &format!("{isolation}-{which}"), isolation).await);
+            tenants.push(tenant(&store, &format!("{isolation}-{which}"), isolation).await);
         }
     }
     for context in &tenants {
@@ -113,8 +95,8 @@ async fn an_applications_rows_belong_to_one_tenant_in_every_isolation() {
 #[tokio::test]
 async fn an_unprotected_table_would_be_seen() {
     let (server, store) = application(&[PROJECTS]).await;
-    let acme = registered(&store, "acme", Isolation::Shared).await;
-    let globex = registered(&store, "globex", Isolation::Shared).await;
+    let acme = tenant(&store, "acme", Isolation::Shared).await;
+    let globex = tenant(&store, "globex", Isolation::Shared).await;
     write(&store, &acme, 1, "Rocket").await;
     assert_eq!(names(&store, &globex).await, Vec::<String>::new());
     let mut connection = PgConnection::connect(&url(&server.last())).await.unwrap();
@@ -131,7 +113,7 @@ async fn an_applications_control_plane_is_not_a_tenants() {
     sqlx::query("INSERT INTO plans VALUES ('pro', 99)").execute(tx.conn()).await.unwrap();
     Box::new(tx).commit().await.unwrap();
     for isolation in ISOLATIONS {
-        let context = registered(&store, &format!("in-{isolation}"), isolation).await;
+        let context = tenant(&store, &format!("in-{isolation}"), isolation).await;
         let mut tx = store.begin(&context).await.unwrap();
         let seen: Option<i64> = match sqlx::query_scalar("SELECT count(*) FROM public.plans")
             .fetch_one(tx.conn())
@@ -160,7 +142,7 @@ async fn histories_are_separate_and_go_on() {
     let (server, store) = application(&[PROJECTS]).await;
     let mut tenants = Vec::new();
     for isolation in ISOLATIONS {
-        let context = registered(&store, &format!("in-{isolation}"), isolation).await;
+        let context = tenant(&store, &format!("in-{isolation}"), isolation).await;
         write(&store, &context, 1, "Rocket").await;
         tenants.push(context);
     }

@@ -2,21 +2,23 @@
 
 #[path = "../common/fleet.rs"]
 mod cases;
+#[path = "../common/killed.rs"]
+mod killed;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use cases::{
-    Deployment, context, migrate, only, refusal, registered, reversible, status, tenants, three, to,
-};
+use cases::{Deployment, migrate, only, refusal, reversible, status, tenants, three, to};
 use multitenancy_core::{
     Isolation, Store, Tenant,
+    environment::monotonic,
     store::fleet::{FleetOptions, Target},
 };
 use multitenancy_sqlx::PgStore;
+use multitenancy_testkit::fixtures::{context, provisioned_in};
 use sqlx::{Connection, PgConnection, migrate::Migrator};
 
-use super::server::{Server, execute, run, url};
+use crate::server::{Server, execute, run, server_url, url};
 
 struct Database {
     _server: Server,
@@ -34,11 +36,19 @@ impl Database {
     /// The URL of a tenant's storage, and its schema there.
     fn storage(&self, tenant: &Tenant) -> (String, String) {
         let own = format!("tenant_{}", tenant.id.as_uuid().simple());
-        match self.isolation {
+        match tenant.isolation {
             Isolation::Shared => (url(&self.name), "tenants".to_owned()),
             Isolation::Schema => (url(&self.name), own),
             Isolation::Database => (url(&own), "public".to_owned()),
         }
+    }
+
+    /// Behind the store's back.
+    async fn connection(&self, tenant: &Tenant) -> PgConnection {
+        let (url, schema) = self.storage(tenant);
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        run(&mut connection, format!("SET search_path TO {schema}")).await;
+        connection
     }
 
     async fn store(&self, migrations: Migrator) -> PgStore {
@@ -99,6 +109,52 @@ impl Deployment for Database {
 
     fn tags(&self) -> &'static str {
         "CREATE TABLE tags (id INTEGER PRIMARY KEY); SELECT multitenancy.protect('tags')"
+    }
+}
+
+#[async_trait]
+impl killed::Storage for Database {
+    async fn settled(&self, tenants: &[Tenant]) {
+        let own = |tenant: &Tenant| format!("tenant_{}", tenant.id.as_uuid().simple());
+        let databases: Vec<_> = tenants.iter().map(own).chain([self.name.clone()]).collect();
+        let mut connection = PgConnection::connect(&server_url()).await.unwrap();
+        let sql = "SELECT concat_ws(' ', application_name, state, query) FROM pg_stat_activity WHERE datname = ANY ($1)";
+        let bound = monotonic() + PATIENCE;
+        loop {
+            let connected = sqlx::query_scalar(sql).bind(&databases).fetch_all(&mut connection).await;
+            let connected: Vec<String> = connected.unwrap();
+            if connected.is_empty() {
+                return;
+            }
+            assert!(monotonic() < bound, "still connected: {connected:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn columns(&self, tenant: &Tenant) -> Vec<String> {
+        let sql = "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass('notes') AND attnum > 0 \
+                   AND NOT attisdropped AND attname <> 'tenant_id' ORDER BY 1";
+        let mut connection = self.connection(tenant).await;
+        let columns = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        columns
+    }
+
+    async fn write(&self, tenant: &Tenant) {
+        let mut connection = self.connection(tenant).await;
+        let insert = sqlx::query("INSERT INTO notes (tenant_id, id, text) VALUES ($1, 1, $2)");
+        let insert = insert.bind(tenant.id.as_uuid()).bind(tenant.slug.as_str());
+        insert.execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    async fn notes(&self, tenant: &Tenant) -> Vec<String> {
+        let mut connection = self.connection(tenant).await;
+        let notes =
+            sqlx::query_scalar("SELECT text FROM notes WHERE tenant_id = $1").bind(tenant.id.as_uuid());
+        let notes = notes.fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        notes
     }
 }
 
@@ -226,6 +282,19 @@ async fn e20_shared_tables_at_another_version_take_in_nobody() {
     assert_eq!(refusal(&store, &newcomer).await, None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn e20_a_killed_run_is_completed_by_the_next() {
+    if let Some(name) = killed::place() {
+        let database =
+            Database { _server: Server::new(Isolation::Shared), isolation: Isolation::Shared, name };
+        return killed::migrate_and_tell(&database.store(three(&database, 3)).await).await;
+    }
+    let database = Database::new(Isolation::Shared).await;
+    let all = [Isolation::Shared, Isolation::Schema, Isolation::Database];
+    let test = "fleet::e20_a_killed_run_is_completed_by_the_next";
+    killed::a_killed_run_is_completed_by_the_next(&database, &all, &database.name, test).await;
+}
+
 /// The isolations side by side, in one run.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_reaches_every_isolation() {
@@ -234,7 +303,7 @@ async fn a_run_reaches_every_isolation() {
     let mut all = Vec::new();
     for isolation in [Isolation::Shared, Isolation::Schema, Isolation::Database] {
         for slug in ["one", "two"] {
-            all.push(registered(&store, isolation, &format!("{isolation}-{slug}")).await);
+            all.push(provisioned_in(&store, &format!("{isolation}-{slug}"), isolation).await);
         }
     }
     drop(store);

@@ -1,6 +1,6 @@
 //! `kill -9` of PostgreSQL under load, on a server of the test's own (S124).
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use multitenancy_core::{EventId, Isolation, Result, TenantContext, UnitOfWork, UnitOfWorkExt};
 use multitenancy_sqlx::PgStore;
@@ -35,7 +35,7 @@ async fn assert_killing_loses_nothing(isolation: Isolation) {
     let random = SeededRandom::from_env();
     let server = PostgresServer::start(&[]).unwrap();
     let store = PgStore::builder(&server.url()).default_isolation(isolation).connect().await.unwrap();
-    let tenant = active_tenant(&(Arc::new(store.clone()) as Arc<dyn multitenancy_core::Store>), "acme").await;
+    let tenant = active_tenant(&store, "acme").await;
     let mut acknowledged = HashSet::new();
     for round in 0..rounds(3) {
         let mut writers = JoinSet::new();
@@ -87,7 +87,7 @@ async fn s124_killing_the_server_loses_nothing_in_databases() {
 async fn s124_control_commits_that_are_not_waited_for_are_lost() {
     let server = PostgresServer::start(&["synchronous_commit = off", "wal_writer_delay = 10s"]).unwrap();
     let store = PgStore::builder(&server.url()).connect().await.unwrap();
-    let tenant = active_tenant(&(Arc::new(store.clone()) as Arc<dyn multitenancy_core::Store>), "acme").await;
+    let tenant = active_tenant(&store, "acme").await;
     let mut acknowledged = HashSet::new();
     for _ in 0..20 {
         acknowledged.insert(write(&store, &tenant).await.unwrap().to_string());

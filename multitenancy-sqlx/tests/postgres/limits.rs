@@ -11,12 +11,13 @@ use std::{
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use multitenancy_core::{ControlContext, ErrorKind, Isolation, TenantContext};
 use multitenancy_sqlx::PgStore;
+use multitenancy_testkit::fixtures::context;
 use tokio::task::JoinSet;
 
 use crate::{
     proxy::Proxy,
     server::url,
-    stage::{Stage, builder, context, run, value},
+    stage::{Stage, builder, run, value},
     watch::{Watch, eventually},
 };
 

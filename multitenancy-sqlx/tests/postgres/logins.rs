@@ -2,10 +2,11 @@
 
 use multitenancy_core::{ErrorKind, Isolation};
 use multitenancy_sqlx::{AuditOptions, PgStore, audit};
+use multitenancy_testkit::fixtures::context;
 
 use crate::{
     server::url,
-    stage::{Stage, context, run, value},
+    stage::{Stage, run, value},
 };
 
 /// Attributes of a login, what else is done with it (`{login}`), the rule that finds it, and what the error says.
@@ -41,7 +42,7 @@ const BAD: &[Bad] = &[
 async fn start(stage: &Stage, login: &str) -> multitenancy_core::Result<PgStore> {
     let builder = PgStore::builder(login).admin_url(&url(&stage.database)).allow_privileged_url(false);
     builder
-        .tenant_migrations(crate::stage::migrations(crate::stage::APPLICATION))
+        .tenant_migrations(crate::migrator::migrations(crate::stage::APPLICATION))
         .reference_table("countries")
         .connect()
         .await
@@ -122,7 +123,7 @@ async fn s9_a_login_that_is_no_member_is_told_how_to_become_one() {
     assert!(refused.to_string().contains(&statement), "{refused}");
     stage.sql(statement).await;
     let builder =
-        PgStore::builder(&address).tenant_migrations(crate::stage::migrations(crate::stage::APPLICATION));
+        PgStore::builder(&address).tenant_migrations(crate::migrator::migrations(crate::stage::APPLICATION));
     builder.reference_table("countries").connect().await.unwrap();
 }
 

@@ -6,6 +6,7 @@ use multitenancy_core::{ControlContext, ErrorKind, Isolation, TenantContext};
 use multitenancy_sqlx::PgStore;
 use multitenancy_testkit::{
     cancellation::{CancelAfter, Cut, cancel_at_every_poll},
+    fixtures::context,
     rounds,
 };
 use sqlx::{
@@ -16,7 +17,7 @@ use sqlx::{
 use crate::{
     proxy::{FATES, Fate, Proxy},
     server::{server_url, url},
-    stage::{Stage, builder, context, run, value},
+    stage::{Stage, builder, run, value},
     watch::{Watch, eventually},
 };
 

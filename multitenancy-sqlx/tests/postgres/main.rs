@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 mod application;
+mod audit_program;
 mod bouncer;
+mod catalogue;
 mod fleet;
 mod isolation;
 mod killed;
@@ -12,9 +14,12 @@ mod limits;
 mod listening;
 mod logins;
 mod lost_replies;
+#[path = "../common/migrator.rs"]
+mod migrator;
 mod pooler;
 mod provisioning;
 mod proxy;
+mod query_text;
 mod sabotage;
 mod server;
 mod session;

@@ -14,8 +14,9 @@ use tokio::task::JoinSet;
 
 use crate::{
     bouncer::PgBouncer,
+    migrator::migrations,
     server::{Server, execute, run, server_url, url},
-    stage::{APPLICATION, migrations, value},
+    stage::{APPLICATION, value},
 };
 
 /// The suite's harness: each store has four connections of the server for its fifty.
@@ -63,15 +64,7 @@ fn application(bouncer: &PgBouncer, direct: &str) -> PgStoreBuilder {
 }
 
 async fn tenant(store: &PgStore, slug: &str, isolation: Isolation) -> TenantContext {
-    let store: Arc<dyn Store> = Arc::new(store.clone());
-    let tenant = multitenancy_core::Tenant {
-        isolation,
-        status: multitenancy_core::tenant::TenantStatus::Active,
-        ..fixtures::tenant(&store, slug)
-    };
-    fixtures::register(&store, &tenant).await;
-    store.provision(&tenant).await.unwrap();
-    fixtures::context(&tenant)
+    fixtures::context(&fixtures::provisioned_in(store, slug, isolation).await)
 }
 
 const SETTINGS: &str = "SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'), \

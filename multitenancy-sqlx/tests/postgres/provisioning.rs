@@ -248,7 +248,7 @@ async fn cut_off_in_the_midst(isolation: Isolation) {
     let store = server.open().await;
     let mut begun = Vec::new();
     for polls in (0..).step_by(2) {
-        let tenant = fixtures::tenant(&store, &format!("acme-{polls}"));
+        let tenant = fixtures::tenant(&*store, &format!("acme-{polls}"));
         begun.push(tenant.id);
         let finished = CancelAfter::new(store.provision(&tenant), polls, Cut::AtOnce).await;
         store.deprovision(&tenant).await.unwrap();
@@ -266,7 +266,7 @@ async fn cut_off_in_the_midst(isolation: Isolation) {
 async fn a_forgotten_storage_is_seen(isolation: Isolation) {
     let (server, provisioned) = (Server::new(isolation), Provisioned::default());
     let store = remembering(server.open().await, &provisioned);
-    let tenant = fixtures::tenant(&store, "acme");
+    let tenant = fixtures::tenant(&*store, "acme");
     store.provision(&tenant).await.unwrap();
     assert_eq!(storage_of(&server, tenant.id).await.len(), 1);
     store.deprovision(&tenant).await.unwrap();

@@ -2,10 +2,11 @@
 
 use multitenancy_core::{ErrorKind, Isolation};
 use multitenancy_sqlx::{AuditOptions, audit};
+use multitenancy_testkit::fixtures::context;
 
 use crate::{
     server::url,
-    stage::{Stage, context, run},
+    stage::{Stage, run},
 };
 
 /// What is done to a healthy database, the rule that finds it, and the object it names. `{tenant}` is a schema of one
@@ -281,7 +282,7 @@ async fn s10_a_migration_that_protects_nothing_fails() {
     let tenant = stage.tenant("acme", Isolation::Shared).await;
     let careless: Vec<_> =
         crate::stage::APPLICATION.iter().copied().chain(["CREATE TABLE notes (text text)"]).collect();
-    let builder = stage.builder().tenant_migrations(crate::stage::migrations(&careless));
+    let builder = stage.builder().tenant_migrations(crate::migrator::migrations(&careless));
     let store = builder.connect().await.unwrap();
     let refused = store.migrate().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Config);

@@ -2,10 +2,12 @@
 
 use multitenancy_core::{ErrorKind, Isolation, Store};
 use multitenancy_sqlx::PgStore;
+use multitenancy_testkit::fixtures::context;
 
 use crate::{
+    migrator::migrations,
     server::url,
-    stage::{APPLICATION, Stage, context, migrations, run, value},
+    stage::{APPLICATION, Stage, run, value},
 };
 
 /// S28: neither a cursor that outlives its transaction, nor a channel, nor the last number of a sequence is there for the

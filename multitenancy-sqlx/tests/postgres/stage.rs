@@ -1,19 +1,14 @@
 //! A store of an application with tables of its own, in a database of its own.
 
-use std::{borrow::Cow, sync::Arc};
-
-use multitenancy_core::{
-    ControlContext, ControlTransaction, Isolation, Store, Tenant, TenantContext, TenantId, UnitOfWork,
-    UserId,
-    tenant::{Plan, TenantSettings, TenantStatus},
-};
+use multitenancy_core::{Isolation, Tenant};
 use multitenancy_sqlx::{PgStore, PgStoreBuilder};
-use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, SqlSafeStr,
-    migrate::{Migration, MigrationType, Migrator},
-};
+use multitenancy_testkit::fixtures::provisioned_in;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::server::{Server, server_url, url};
+use crate::{
+    migrator::migrations,
+    server::{Server, server_url, url},
+};
 
 /// An application's tables, written as one would for itself alone, and protected.
 pub const APPLICATION: &[&str] = &[
@@ -80,26 +75,7 @@ impl Stage {
 
     /// An active tenant with its storage.
     pub async fn tenant(&self, slug: &str, isolation: Isolation) -> Tenant {
-        let environment = self.store.environment();
-        let now = environment.now();
-        let tenant = Tenant {
-            id: TenantId::generate(environment),
-            name: slug.parse().unwrap(),
-            slug: slug.parse().unwrap(),
-            domain: None,
-            plan: Plan::default(),
-            status: TenantStatus::Active,
-            isolation,
-            owner_id: UserId::generate(environment),
-            settings: TenantSettings::default(),
-            created_at: now,
-            updated_at: now,
-        };
-        let mut unit = self.store.control(&ControlContext::system("test")).await.unwrap();
-        unit.tenants().insert(&tenant).await.unwrap();
-        Box::new(unit).commit().await.unwrap();
-        self.store.provision(&tenant).await.unwrap();
-        tenant
+        provisioned_in(&self.store, slug, isolation).await
     }
 }
 
@@ -112,20 +88,6 @@ impl Drop for Stage {
 /// Of a store with the tables of [`APPLICATION`].
 pub fn builder(url: &str) -> PgStoreBuilder {
     PgStore::builder(url).tenant_migrations(migrations(APPLICATION)).reference_table("countries")
-}
-
-/// An application's migrations, as `sqlx::migrate!` makes them.
-pub fn migrations(statements: &[&'static str]) -> Migrator {
-    let migration = |(index, sql): (usize, &&'static str)| {
-        let version = i64::try_from(index).unwrap() + 1;
-        Migration::new(version, Cow::Borrowed("test"), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations(statements.iter().enumerate().map(migration).collect())
-}
-
-/// The system's work in `tenant`.
-pub fn context(tenant: &Tenant) -> TenantContext {
-    TenantContext::system(Arc::new(tenant.clone()), "test")
 }
 
 pub async fn run(connection: &mut PgConnection, sql: impl Into<String>) -> sqlx::Result<u64> {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use multitenancy_core::{ErrorKind, Isolation, TenantContext, UnitOfWork};
 use multitenancy_sqlx::{PgStore, PgTransaction};
-use multitenancy_testkit::cancellation::{CancelAfter, Cut};
+use multitenancy_testkit::{
+    cancellation::{CancelAfter, Cut},
+    fixtures::context,
+};
 use sqlx::{
     PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -13,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     server::url,
-    stage::{Stage, context, run, value},
+    stage::{Stage, run, value},
     watch::{Watch, eventually},
 };
 

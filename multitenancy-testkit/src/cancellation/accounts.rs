@@ -28,7 +28,7 @@ pub(super) struct Application {
 
 impl Application {
     pub async fn new(store: Arc<dyn Store>) -> Self {
-        let tenant: TenantContext = fixtures::active_tenant(&store, "acme").await;
+        let tenant: TenantContext = fixtures::active_tenant(&*store, "acme").await;
         let key = SigningKey::hs256(&"kX2v9QeT7mZr4LbN8wYc1HsJ5dFg3PaU".into()).unwrap();
         let tenancy =
             Tenancy::builder_dyn(yielding(&store)).keys(KeyRing::new(key)).without_background_work();

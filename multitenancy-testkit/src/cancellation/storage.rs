@@ -11,10 +11,10 @@ use crate::{
 /// Making a tenant's storage: done again, it is complete, and nobody else's is touched.
 pub async fn provisioning(store: Arc<dyn Store>) {
     let (store, probed) = (&store, &yielding(&store));
-    let neighbour = PlaneContext::Tenant(fixtures::active_tenant(store, "neighbour").await);
+    let neighbour = PlaneContext::Tenant(fixtures::active_tenant(&**store, "neighbour").await);
     let prepare = |attempt| async move {
-        let tenant = fixtures::tenant(store, &format!("cut-{attempt}"));
-        fixtures::register(store, &tenant).await;
+        let tenant = fixtures::tenant(&**store, &format!("cut-{attempt}"));
+        fixtures::register(&**store, &tenant).await;
         tenant
     };
     let provision = |tenant: Tenant| async move { probed.provision(&tenant).await };
@@ -37,9 +37,9 @@ pub async fn provisioning(store: Arc<dyn Store>) {
 /// Removing a tenant's storage: done again, nothing is left, and nobody else's is touched.
 pub async fn deprovisioning(store: Arc<dyn Store>) {
     let (store, probed) = (&store, &yielding(&store));
-    let neighbour = PlaneContext::Tenant(fixtures::active_tenant(store, "neighbour").await);
+    let neighbour = PlaneContext::Tenant(fixtures::active_tenant(&**store, "neighbour").await);
     let prepare = |attempt| async move {
-        let context = fixtures::active_tenant(store, &format!("cut-{attempt}")).await;
+        let context = fixtures::active_tenant(&**store, &format!("cut-{attempt}")).await;
         PlaneContext::Tenant(context.clone()).add_user(store, &user("ada@example.com")).await;
         context
     };
@@ -63,7 +63,7 @@ pub async fn deprovisioning(store: Arc<dyn Store>) {
 /// Bringing every plane to the newest schema: done again, it is complete.
 pub async fn migrating(store: Arc<dyn Store>) {
     let (store, probed) = (&store, &yielding(&store));
-    let plane = &PlaneContext::Tenant(fixtures::active_tenant(store, "acme").await);
+    let plane = &PlaneContext::Tenant(fixtures::active_tenant(&**store, "acme").await);
     let ada = &user("ada@example.com");
     plane.add_user(store, ada).await;
     let migrate = |()| async move { probed.migrate().await };

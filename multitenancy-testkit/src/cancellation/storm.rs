@@ -73,7 +73,7 @@ where
 
 /// Two thousand times (S28, S29): nobody works on another's plane, and what was acknowledged is there.
 pub async fn storm(store: Arc<dyn Store>) {
-    let another = PlaneContext::Tenant(active_tenant(&store, "another").await);
+    let another = PlaneContext::Tenant(active_tenant(&*store, "another").await);
     let planes: Arc<[PlaneContext]> = planes(&store).await.into_iter().chain([another]).collect();
     let (working, on) = (store.clone(), planes.clone());
     let work = move |number| {

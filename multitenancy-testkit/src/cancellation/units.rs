@@ -73,7 +73,7 @@ pub async fn writing(store: Arc<dyn Store>) {
 /// A unit that writes the registry: all of it is there, or nothing.
 pub async fn writing_the_registry(store: Arc<dyn Store>) {
     let (store, probed, control) = (&store, &yielding(&store), &ControlContext::system("test"));
-    let prepare = |attempt| async move { fixtures::tenant(store, &format!("cut-{attempt}")) };
+    let prepare = |attempt| async move { fixtures::tenant(&**store, &format!("cut-{attempt}")) };
     let write = |tenant: Tenant| async move {
         let mut unit = probed.control(control).await?;
         unit.tenants().insert(&tenant).await?;
@@ -142,8 +142,8 @@ pub async fn reading(store: Arc<dyn Store>) {
 
 /// A unit that reads the registry.
 pub async fn reading_the_registry(store: Arc<dyn Store>) {
-    let tenant = &fixtures::tenant(&store, "acme");
-    fixtures::register(&store, tenant).await;
+    let tenant = &fixtures::tenant(&*store, "acme");
+    fixtures::register(&*store, tenant).await;
     let (probed, control) = (&yielding(&store), &ControlContext::system("test"));
     let read = |()| async move {
         let mut unit = probed.read_control(control).await?;

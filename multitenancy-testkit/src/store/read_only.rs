@@ -61,14 +61,14 @@ pub async fn a_read_refuses_to_write(store: Arc<dyn Store>) {
 
 /// A read-only unit of the control plane refuses to write the registry.
 pub async fn a_read_refuses_to_write_the_registry(store: Arc<dyn Store>) {
-    let tenant = fixtures::tenant(&store, "acme");
-    fixtures::register(&store, &tenant).await;
+    let tenant = fixtures::tenant(&*store, "acme");
+    fixtures::register(&*store, &tenant).await;
     let membership = Membership { tenant_id: tenant.id, user_id: tenant.owner_id, created_at: instant() };
     let read = async || -> Box<dyn ControlTransaction> {
         store.read_control(&ControlContext::system("test")).await.unwrap()
     };
     let (from, to) = (TenantStatus::Provisioning, TenantStatus::Active);
-    failure(read().await.tenants().insert(&fixtures::tenant(&store, "globex")).await);
+    failure(read().await.tenants().insert(&fixtures::tenant(&*store, "globex")).await);
     failure(read().await.tenants().set_status(tenant.id, from, to, after(1)).await);
     failure(read().await.tenants().withdraw(tenant.id).await);
     failure(read().await.memberships().insert(&membership).await);

@@ -43,10 +43,10 @@ pub async fn provision_1_again_changes_nothing(store: Arc<dyn Store>) {
 pub async fn provision_1_many_at_once_make_one(store: Arc<dyn Store>) {
     for round in 0..rounds(2) {
         let tenants = [format!("acme-{round}"), format!("globex-{round}"), format!("initech-{round}")];
-        let tenants = tenants.map(|slug| fixtures::tenant(&store, &slug));
+        let tenants = tenants.map(|slug| fixtures::tenant(&*store, &slug));
         let mut tasks = JoinSet::new();
         for tenant in &tenants {
-            fixtures::register(&store, tenant).await;
+            fixtures::register(&*store, tenant).await;
             for _ in 0..4 {
                 let (store, tenant) = (store.clone(), tenant.clone());
                 tasks.spawn(async move { crate::retrying(|| store.provision(&tenant)).await });
@@ -67,8 +67,8 @@ pub async fn provision_1_many_at_once_make_one(store: Arc<dyn Store>) {
 pub async fn provision_2_refuses_an_unknown_isolation(store: Arc<dyn Store>) {
     let all = [Isolation::Shared, Isolation::Schema, Isolation::Database];
     for (index, isolation) in all.into_iter().enumerate() {
-        let tenant = Tenant { isolation, ..fixtures::tenant(&store, &format!("tenant-{index}")) };
-        fixtures::register(&store, &tenant).await;
+        let tenant = Tenant { isolation, ..fixtures::tenant(&*store, &format!("tenant-{index}")) };
+        fixtures::register(&*store, &tenant).await;
         let outcome = store.provision(&tenant).await;
         if store.isolations().contains(&isolation) {
             outcome.unwrap();
@@ -96,9 +96,9 @@ pub async fn deprovision_removes_everything(store: Arc<dyn Store>) {
 
 /// `deprovision` 1: removing what is not there succeeds: what was removed, and what never was.
 pub async fn deprovision_1_of_nothing_succeeds(store: Arc<dyn Store>) {
-    let never = fixtures::tenant(&store, "acme");
+    let never = fixtures::tenant(&*store, "acme");
     store.deprovision(&never).await.unwrap();
-    fixtures::register(&store, &never).await;
+    fixtures::register(&*store, &never).await;
     store.deprovision(&never).await.unwrap();
     let (tenant, ..) = inhabited(&store, "globex").await;
     for _ in 0..3 {
@@ -110,8 +110,8 @@ pub async fn deprovision_1_of_nothing_succeeds(store: Arc<dyn Store>) {
 pub async fn a_tenant_of_any_status_opens(store: Arc<dyn Store>) {
     use TenantStatus::{Active, Canceled, Provisioning, Suspended};
     for (index, status) in [Provisioning, Active, Suspended, Canceled].into_iter().enumerate() {
-        let tenant = Tenant { status, ..fixtures::tenant(&store, &format!("tenant-{index}")) };
-        fixtures::register(&store, &tenant).await;
+        let tenant = Tenant { status, ..fixtures::tenant(&*store, &format!("tenant-{index}")) };
+        fixtures::register(&*store, &tenant).await;
         store.provision(&tenant).await.unwrap();
         PlaneContext::Tenant(context(&tenant)).add_user(&store, &user("ada@example.com")).await;
     }
@@ -135,7 +135,7 @@ pub(crate) fn expose(secret: SecretString) -> String {
 
 /// A tenant with a user and an event in it.
 async fn inhabited(store: &Arc<dyn Store>, slug: &str) -> (Tenant, PlaneContext, multitenancy_core::User) {
-    let context = fixtures::active_tenant(store, slug).await;
+    let context = fixtures::active_tenant(&**store, slug).await;
     let (tenant, plane) = ((**context.tenant()).clone(), PlaneContext::Tenant(context));
     let ada = user("ada@example.com");
     let mut unit = plane.begin(store).await.unwrap();

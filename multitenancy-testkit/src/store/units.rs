@@ -20,7 +20,7 @@ use crate::{
 
 /// A unit tells its plane, whose work it is, its context, and the store's time.
 pub async fn a_unit_tells_where_it_is(store: Arc<dyn Store>) {
-    let tenant = fixtures::active_tenant(&store, "acme").await;
+    let tenant = fixtures::active_tenant(&*store, "acme").await;
     for plane in [PlaneContext::control(), PlaneContext::Tenant(tenant.clone())] {
         for unit in [plane.begin(&store).await.unwrap(), plane.read(&store).await.unwrap()] {
             assert_eq!(unit.plane(), plane.plane());
@@ -118,7 +118,7 @@ pub async fn store_3_crossed_units_do_not_deadlock(store: Arc<dyn Store>) {
 /// once one is free, it opens.
 pub async fn store_4_opening_fails_when_overloaded(store: Arc<dyn Store>) {
     const MANY: usize = 200;
-    let plane = PlaneContext::Tenant(fixtures::active_tenant(&store, "acme").await);
+    let plane = PlaneContext::Tenant(fixtures::active_tenant(&*store, "acme").await);
     let (holding, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let mut tasks = JoinSet::new();
     for _ in 0..MANY {
@@ -209,7 +209,7 @@ pub async fn commit_2_a_refused_commit_did_not_happen(store: Arc<dyn Store>) {
 /// A unit is on the plane of its context, and a context is of one tenant.
 pub async fn contexts_open_their_own_plane(store: Arc<dyn Store>) {
     let contexts: [TenantContext; 2] =
-        [fixtures::active_tenant(&store, "acme").await, fixtures::active_tenant(&store, "globex").await];
+        [fixtures::active_tenant(&*store, "acme").await, fixtures::active_tenant(&*store, "globex").await];
     for context in contexts {
         let unit = store.begin(&context).await.unwrap();
         assert_eq!(unit.plane(), Plane::Tenant(context.tenant_id()));

@@ -7,6 +7,7 @@
 
 mod announcement;
 mod api;
+mod causes;
 mod crash;
 mod database;
 mod limits;

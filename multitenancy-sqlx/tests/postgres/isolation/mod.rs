@@ -2,6 +2,7 @@
 //! guard is taken away and the same look finds the leak.
 
 mod codes;
+mod definer;
 mod places;
 mod reuse;
 mod rows;
@@ -10,12 +11,13 @@ mod unset;
 mod verbs;
 
 use multitenancy_core::{Isolation, Tenant};
+use multitenancy_testkit::fixtures::context;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     server::url,
-    stage::{Stage, context, run, value},
+    stage::{Stage, run, value},
 };
 
 const ISOLATIONS: [Isolation; 3] = [Isolation::Shared, Isolation::Schema, Isolation::Database];

@@ -1,0 +1,82 @@
+//! What `cargo xtask audit` runs, as a process of its own: this very test, run again.
+
+#[expect(dead_code, reason = "its main is another program's")]
+#[path = "../../examples/audit.rs"]
+mod program;
+
+use std::process::{Command, Output};
+
+use multitenancy_core::Isolation;
+
+use crate::stage::Stage;
+
+const TEST: &str = "audit_program::an_audit_tells_each_fault_and_what_mends_it";
+const ARGUMENTS: &str = "AUDIT_PROGRAM_ARGUMENTS";
+
+/// Runs the program with these arguments, separated by spaces, and `DATABASE_URL`.
+fn run(arguments: &str, url: &str) -> Output {
+    Command::new(std::env::current_exe().unwrap())
+        .args([TEST, "--exact", "--nocapture", "--test-threads=1"])
+        .env(ARGUMENTS, arguments)
+        .env("DATABASE_URL", url)
+        .output()
+        .unwrap()
+}
+
+/// Its exit code, and all it has said; never a password.
+fn said(output: &Output) -> (Option<i32>, String) {
+    let said =
+        [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned()).concat();
+    assert!(!said.contains("secret"), "{said}");
+    (output.status.code(), said)
+}
+
+/// S10: 0 for a healthy database, 1 for an unsafe one, whose faults are told each with the statement that mends it. The URL
+/// is the environment's, where nobody else sees its password, or an argument.
+#[tokio::test]
+async fn an_audit_tells_each_fault_and_what_mends_it() {
+    if let Ok(arguments) = std::env::var(ARGUMENTS) {
+        let arguments = arguments.split_whitespace().map(str::to_owned);
+        std::process::exit(program::run(arguments, std::env::var("DATABASE_URL").ok()).await.into());
+    }
+    let mut stage = Stage::new().await;
+    stage.tenant("acme", Isolation::Schema).await;
+    let (role, url) = stage.login("").await;
+    assert!(url.contains(":secret@"), "{url}");
+    let options = format!("--reference countries --login {role}");
+    for output in [run(&options, &url), run(&format!("{url} {options}"), "")] {
+        let (code, said) = said(&output);
+        assert!(code == Some(0) && said.contains(" 0 faults\n"), "{code:?} {said}");
+    }
+
+    stage
+        .sql("CREATE TABLE tenants.forgotten (id int); GRANT TRUNCATE ON tenants.tasks TO multitenancy_app")
+        .await;
+    let faults = stage.store.audit().await.unwrap();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    let output = run(&options, &url);
+    let (code, all) = said(&output);
+    assert_eq!(code, Some(1), "{all}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("\n2 faults\n"), "{told}");
+    for fault in faults {
+        assert!(told.contains(&format!("{fault}\n")), "{fault} is not told: {told}");
+        let mend = fault.mend.unwrap();
+        assert!(told.contains(&format!("; mend it with: {mend}\n")), "{told}");
+        stage.sql(mend).await;
+    }
+    assert_eq!(said(&run(&options, &url)).0, Some(0), "mended");
+
+    // What can not be looked at is not safe.
+    for (arguments, url, why) in [
+        ("", "", "DATABASE_URL names no database"),
+        ("--login", &*url, "--login needs a value"),
+        ("--verbose", &url, "unknown option --verbose"),
+        ("", "postgres://app:secret@127.0.0.1:1/app", "the storage does not answer"),
+        ("", "postgres://app:secret@127.0.0.1:port/app", "error: "),
+        ("", "mysql://app:secret@127.0.0.1/app", "error: "),
+    ] {
+        let (code, said) = said(&run(arguments, url));
+        assert!(code == Some(1) && said.contains(why), "{why}: {code:?} {said}");
+    }
+}
