@@ -20,7 +20,7 @@ use sqlx::Connection;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 pub(crate) use self::settling::Rest;
@@ -28,6 +28,9 @@ use self::{
     room::{Found, Room, Rooms},
     settling::{Settling, settle},
 };
+
+/// For so long at most a connection is opened.
+const OPENING: Duration = Duration::from_secs(5);
 
 /// Bounds of [`Connections`].
 #[derive(Debug, Clone)]
@@ -38,6 +41,10 @@ pub(crate) struct Limits {
     pub wait: Duration,
     /// How old a connection may grow: an older one is closed when it comes back.
     pub lifetime: Option<Duration>,
+    /// How long a connection may be busy with what a unit has left behind, before it is dropped as it is.
+    pub left_behind: Duration,
+    /// Whether a unit that read may leave it to the next one to roll it back.
+    pub defers: bool,
 }
 
 /// `G` tells gates apart, and `P` places: idle connections to the same place are alike.
@@ -87,13 +94,18 @@ where
     }
 
     /// A connection to `place`, opened with `open` when none is idle. Waits for a turn at `gate`, which lets `width`
-    /// through at once, and for room; in order, and both within the bound.
-    pub async fn acquire<F, O>(&self, gate: G, width: usize, place: P, open: F) -> Result<(C, Slot<G, P, C>)>
+    /// through at once, and for room; in order, and until `deadline`.
+    pub async fn acquire<F, O>(
+        &self,
+        (gate, width): (G, usize),
+        place: P,
+        deadline: Instant,
+        open: F,
+    ) -> Result<(C, Slot<G, P, C>)>
     where
         F: FnOnce() -> O,
         O: Future<Output = Result<C>>,
     {
-        let deadline = monotonic() + self.limits.wait;
         let Gate { turns, closings, cut_off } = self.gate(gate, width);
         let turn = match turns.clone().try_acquire_owned() {
             Ok(turn) => turn,
@@ -107,7 +119,7 @@ where
         let found = match self.rooms.ready(place) {
             Some(found) => Some(found),
             None => {
-                settle(&self.rooms);
+                settle(&self.rooms, self.limits.left_behind);
                 waiting(deadline, self.rooms.find(place)).await?
             }
         };
@@ -121,9 +133,9 @@ where
                     room
                 });
                 let room = waiting(deadline, closing).await?.map_err(Error::internal)?;
-                Ok((open().await?, slot(false, room.anew())))
+                Ok((opening(open()).await?, slot(false, room.anew())))
             }
-            Found::Room(room) => Ok((open().await?, slot(false, room.anew()))),
+            Found::Room(room) => Ok((opening(open()).await?, slot(false, room.anew()))),
         }
     }
 
@@ -132,13 +144,17 @@ where
     pub async fn alone(&self, gate: G, width: usize) -> Result<OwnedSemaphorePermit> {
         let all = u32::try_from(width).map_err(Error::internal)?;
         let turns = self.gate(gate, width).turns.acquire_many_owned(all);
-        let turns = waiting(monotonic() + self.limits.wait, turns).await?;
+        let turns = waiting(self.deadline(), turns).await?;
         turns.map_err(Error::internal)
     }
 
-    /// How long to wait for what takes a moment.
-    pub fn wait(&self) -> Duration {
-        self.limits.wait
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Until when somebody waits who begins now.
+    pub fn deadline(&self) -> Instant {
+        monotonic() + self.limits.wait
     }
 
     /// Gives a clean connection back. Returned when somebody waits for its room, or when the connections behind its gate
@@ -146,17 +162,17 @@ where
     pub fn release(&self, connection: C, slot: Slot<G, P, C>) -> Option<(C, Slot<G, P, C>)> {
         let closings = self.gates().get(&slot.gate).map(|gate| gate.closings);
         let outlived = self.limits.lifetime.is_some_and(|lifetime| slot.room.age() > lifetime);
-        if closings != Some(slot.closings) || outlived || !self.rooms.keeps(slot.place) {
-            return Some((connection, slot));
-        }
         let at_rest = connection.at_rest() && !slot.room.left_open;
         let runtime = Handle::try_current();
-        if !at_rest && runtime.is_err() {
+        if closings != Some(slot.closings) || outlived || (!at_rest && runtime.is_err()) {
             return Some((connection, slot));
         }
-        self.rooms.keep(slot.place, connection, slot.room);
-        if let (false, Ok(runtime)) = (at_rest, runtime) {
-            self.settling.start(&runtime, &self.rooms);
+        match self.rooms.give_back(slot.place, connection, slot.room, None) {
+            Some((connection, room)) => return Some((connection, Slot { room, ..slot })),
+            None if at_rest => {}
+            None => runtime
+                .iter()
+                .for_each(|runtime| self.settling.start(runtime, &self.rooms, self.limits.left_behind)),
         }
         None
     }
@@ -177,8 +193,7 @@ where
         for (connection, room) in self.rooms.close() {
             end(connection, room).await;
         }
-        let deadline = monotonic() + self.limits.wait;
-        if timeout_at(deadline, self.rooms.empty()).await.is_err() {
+        if timeout_at(self.deadline(), self.rooms.empty()).await.is_err() {
             tracing::warn!("connections are still in use: they are not closed");
         }
     }
@@ -236,6 +251,13 @@ async fn waiting<T>(deadline: Instant, coming: impl Future<Output = T>) -> Resul
         metrics::counter!("db_pool_timeouts_total").increment(1);
         Error::overloaded("the storage is busy", Duration::from_secs(1))
     })
+}
+
+/// A server that is there opens a connection in milliseconds, and one that is not may say nothing at all.
+async fn opening<C>(open: impl Future<Output = Result<C>>) -> Result<C> {
+    timeout(OPENING, open).await.map_err(|_| {
+        Error::new(ErrorKind::Unavailable, "storage_unavailable", "the storage does not answer")
+    })?
 }
 
 /// Closes a connection and gives its room on; in a task when it is still busy.

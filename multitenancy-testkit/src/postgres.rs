@@ -67,9 +67,19 @@ impl PostgresServer {
 
     /// Ends all its processes at once, as `kill -9` does. What it has acknowledged is in its files.
     pub fn kill(&self) -> io::Result<()> {
+        self.signal("KILL")
+    }
+
+    /// Stops all its processes where they are, or lets them go on: it answers nothing, and is there.
+    pub fn freeze(&self, frozen: bool) -> io::Result<()> {
+        self.signal(if frozen { "STOP" } else { "CONT" })
+    }
+
+    fn signal(&self, signal: &str) -> io::Result<()> {
         let file = fs::read_to_string(self.data().join("postmaster.pid"))?;
         let pid = file.lines().next().unwrap_or_default();
-        run(Command::new("sh").args(["-c", &format!("kill -9 {pid} $(cat /proc/{pid}/task/{pid}/children)")]))
+        run(Command::new("sh")
+            .args(["-c", &format!("kill -{signal} {pid} $(cat /proc/{pid}/task/{pid}/children)")]))
     }
 
     /// Starts it again on the same files and the same port.

@@ -140,11 +140,6 @@ impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
         busy.map(|Idle { place, connection, room, .. }| Busy { place, connection, room, closings }).collect()
     }
 
-    /// How often idle connections were taken out to be closed.
-    pub fn closings(&self) -> u64 {
-        self.0.state().closings
-    }
-
     /// A connection to `place`, or room for one; waits in order when there is neither. `None` once closed.
     pub async fn find(&self, place: P) -> Option<Found<P, C>> {
         let soon = match self.seek(place, false)? {
@@ -185,26 +180,33 @@ impl<P: Copy + Eq + Hash, C: Rest> Rooms<P, C> {
         Some(Err(receiver))
     }
 
-    /// Whether a connection to `place` that comes back now is kept: nobody waits for any room, or somebody for that place.
-    pub fn keeps(&self, place: P) -> bool {
-        let state = self.0.state();
-        let wanted = state.waiting.iter().any(|waiting| waiting.any && !waiting.sender.is_closed());
-        !state.closed && (!wanted || state.next(place).is_some())
-    }
-
-    /// Hands a connection to who waits for that place, or keeps it idle.
-    pub fn keep(&self, place: P, connection: C, room: Room<P, C>) {
+    /// Hands a connection to who waits for that place, or keeps it idle. Given back, to be closed, when somebody waits for
+    /// any room, or when connections were closed: all of them for good, or idle ones since `closings` were counted.
+    pub fn give_back(
+        &self,
+        place: P,
+        connection: C,
+        room: Room<P, C>,
+        closings: Option<u64>,
+    ) -> Option<(C, Room<P, C>)> {
         let mut state = self.0.state();
+        if state.closed || closings.is_some_and(|closings| closings != state.closings) {
+            return Some((connection, room));
+        }
         let (mut connection, mut room) = (connection, state.lend(room, place));
         while let Some(index) = state.next(place) {
             let Some(waiting) = state.waiting.remove(index) else { break };
             match waiting.sender.send(Found::Connection(connection, room)) {
                 Err(Found::Connection(back, its)) => (connection, room) = (back, its),
-                _ => return,
+                _ => return None,
             }
         }
         state.returned(&mut room);
+        if state.waiting.iter().any(|waiting| waiting.any && !waiting.sender.is_closed()) {
+            return Some((connection, room));
+        }
         state.idle.push_back(Idle { place, since: monotonic(), connection, room });
+        None
     }
 
     /// Takes the idle connections to those places out.

@@ -10,7 +10,10 @@ use std::{
 };
 
 use sqlx::Connection;
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{
+    runtime::Handle,
+    time::{sleep, timeout},
+};
 
 use super::{
     close,
@@ -36,7 +39,7 @@ pub(super) struct Settling(Arc<AtomicBool>);
 
 impl Settling {
     /// Starts the task, unless it runs.
-    pub fn start<P, C>(&self, runtime: &Handle, rooms: &Rooms<P, C>)
+    pub fn start<P, C>(&self, runtime: &Handle, rooms: &Rooms<P, C>, patience: Duration)
     where
         P: Copy + Eq + Hash + Send + 'static,
         C: Rest,
@@ -49,7 +52,7 @@ impl Settling {
         runtime.spawn(async move {
             loop {
                 sleep(C::MOMENT).await;
-                settle(&rooms);
+                settle(&rooms, patience);
                 running.store(false, Ordering::Release);
                 // What came back in between has seen that it is seen to.
                 if !rooms.are_busy() || running.swap(true, Ordering::AcqRel) {
@@ -60,17 +63,21 @@ impl Settling {
     }
 }
 
-/// Waits, in tasks, for the connections that came back and are still busy with what was left behind on them.
-pub(super) fn settle<P: Copy + Eq + Hash + Send + 'static, C: Rest>(rooms: &Rooms<P, C>) {
+/// Waits, in tasks, for the connections that came back and are still busy with what was left behind on them; for so long.
+pub(super) fn settle<P: Copy + Eq + Hash + Send + 'static, C: Rest>(rooms: &Rooms<P, C>, patience: Duration) {
     for busy in rooms.take_busy() {
         let rooms = rooms.clone();
         tokio::spawn(async move {
             let Busy { place, mut connection, mut room, closings } = busy;
-            let settled = connection.settle().await;
+            let settled = timeout(patience, connection.settle()).await;
             room.left_open = false;
-            if settled && rooms.keeps(place) && rooms.closings() == closings {
-                rooms.keep(place, connection, room);
-            } else {
+            let unwanted = match settled {
+                Ok(true) => rooms.give_back(place, connection, room, Some(closings)),
+                Ok(false) => Some((connection, room)),
+                // Its socket is closed as it is dropped: whoever does not answer does not hear a farewell either.
+                Err(_) => None,
+            };
+            if let Some((connection, room)) = unwanted {
                 close(connection).await;
                 drop(room);
             }

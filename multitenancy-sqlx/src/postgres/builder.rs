@@ -1,4 +1,4 @@
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use multitenancy_core::{Environment, Error, Isolation, Result};
 use secrecy::{ExposeSecret, SecretString};
@@ -44,6 +44,8 @@ impl PgStoreBuilder {
                 open: 50,
                 wait: Duration::from_secs(5),
                 lifetime: Some(Duration::from_secs(3600)),
+                left_behind: Duration::ZERO,
+                defers: true,
             },
             per_tenant: None,
             timeouts: Timeouts {
@@ -173,7 +175,7 @@ impl PgStoreBuilder {
         self
     }
 
-    /// How long a transaction may do nothing: 1 ms to 24 h. Default 60 s.
+    /// How long a transaction may do nothing: 1 s to 24 h. Default 60 s.
     #[must_use]
     pub fn idle_in_transaction_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.idle = timeout;
@@ -193,8 +195,12 @@ impl PgStoreBuilder {
     /// database, when a role lacks a right, and when one tenant could reach another's rows: a privileged role, an
     /// unprotected table, a key without `tenant_id` and so on. Each error says what to do, in SQL where that mends it, and
     /// none holds a password. [`audit`](crate::audit) finds the same.
-    pub async fn connect(self) -> Result<PgStore> {
+    pub async fn connect(mut self) -> Result<PgStore> {
         self.validate()?;
+        // The longest statement, and time for the answer.
+        self.limits.left_behind = self.timeouts.statement + self.limits.wait;
+        // A pooler's connection to the server is of use to others between two units.
+        self.limits.defers = !self.pooled;
         let runtime = options(self.url.expose_secret())?;
         let admin = self.admin_url.as_ref().map(|url| options(url.expose_secret())).transpose()?;
         if self.pooled && admin.is_none() {
@@ -219,11 +225,15 @@ impl PgStoreBuilder {
             return Err(Error::config(format!("acquire_timeout must be at most {LONGEST_WAIT:?}")));
         }
         let Timeouts { statement, lock, idle } = self.timeouts;
-        for (name, timeout) in
-            [("statement_timeout", statement), ("lock_timeout", lock), ("idle_in_transaction_timeout", idle)]
-        {
-            if !TIMEOUTS.contains(&timeout) {
-                return Err(Error::config(format!("{name} must be 1 ms to 24 h, and not {timeout:?}")));
+        for (name, timeout, shortest) in [
+            ("statement_timeout", statement, SHORTEST),
+            ("lock_timeout", lock, SHORTEST),
+            ("idle_in_transaction_timeout", idle, SHORTEST_IDLE),
+        ] {
+            if !(shortest..=LONGEST).contains(&timeout) {
+                return Err(Error::config(format!(
+                    "{name} must be {shortest:?} to 24 h, and not {timeout:?}"
+                )));
             }
         }
         Ok(())
@@ -234,7 +244,10 @@ impl PgStoreBuilder {
 const MOST: usize = 10_000;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// PostgreSQL reads none at all as no limit.
-const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+const SHORTEST: Duration = Duration::from_millis(1);
+/// Above what a finished read waits for to be rolled back.
+const SHORTEST_IDLE: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {

@@ -22,6 +22,15 @@ struct State {
     until: HashMap<Plane, Instant>,
     /// How much this process is migrating just now: meanwhile nothing new is remembered.
     moving: usize,
+    /// Counts how often something was forgotten: what was looked at before is not remembered.
+    forgotten: u64,
+}
+
+/// That somebody looks whether storage is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looking {
+    since: Instant,
+    forgotten: u64,
 }
 
 /// That storage is being migrated by this process.
@@ -34,11 +43,17 @@ impl Checked {
         state.until.get(&plane).is_some_and(|until| monotonic() < *until)
     }
 
-    /// Remembers a plane that was found to be fine after `asked`.
-    pub fn insert(&self, plane: Plane, asked: Instant) {
+    /// What to give [`remember`](Self::remember), from before looking.
+    pub fn looking(&self) -> Looking {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Looking { since: monotonic(), forgotten: state.forgotten }
+    }
+
+    /// Remembers a plane that was found to be fine, unless anything was forgotten meanwhile.
+    pub fn remember(&self, plane: Plane, looking: Looking) {
         let mut state = self.write();
-        if state.moving == 0 {
-            state.until.insert(plane, asked + AGE);
+        if state.moving == 0 && state.forgotten == looking.forgotten {
+            state.until.insert(plane, looking.since + AGE);
         }
     }
 
@@ -63,6 +78,7 @@ impl Checked {
 
 impl State {
     fn forget(&mut self, plane: Option<Plane>) {
+        self.forgotten += 1;
         match plane {
             Some(plane) => drop(self.until.remove(&plane)),
             None => self.until.clear(),
@@ -72,6 +88,8 @@ impl State {
 
 impl Drop for Moving {
     fn drop(&mut self) {
-        self.0.write().moving -= 1;
+        let mut state = self.0.write();
+        state.moving -= 1;
+        state.forgotten += 1;
     }
 }

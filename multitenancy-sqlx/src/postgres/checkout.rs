@@ -5,6 +5,7 @@ use sqlx::{ConnectOptions, PgConnection};
 
 use super::{
     builder::Timeouts,
+    checked::Looking,
     engine::{self, Place},
     error::{is, store_error, unreachable},
     lease::Lease,
@@ -13,9 +14,6 @@ use super::{
     store::PgStore,
     unit::Unit,
 };
-
-/// How many connections that turn out to be dead or busy a unit of work passes over.
-const TRIES: usize = 100;
 
 impl PgStore {
     pub(super) async fn unit(
@@ -30,20 +28,18 @@ impl PgStore {
             Plane::Control => inner.limits.control,
             Plane::Tenant(_) => inner.limits.tenant,
         };
-        let mut tries = 0..TRIES;
+        // From before the transaction's snapshot.
+        let looking = inner.checked.looking();
+        let deadline = inner.pool.deadline();
         let (lease, fresh) = loop {
-            let leased = inner.pool.acquire(plane, width, place, || self.connect(place)).await?;
+            let opening = || self.connect(place);
+            let leased = inner.pool.acquire((plane, width), place, deadline, opening).await?;
             let reused = leased.1.reused;
             let statement = begin((place, plane), writes, inner.pooled, &inner.local);
             let signals = inner.signals.clone();
             match Lease::begin(inner.pool.clone(), leased, statement, (plane, writes), signals).await {
                 Ok(lease) => break (lease, !reused),
-                // It has died while it was idle, as all do when the server is started anew; or it is busy with what an
-                // earlier unit has left behind.
-                Err(error)
-                    if reused
-                        && (unreachable(&error) || matches!(error, sqlx::Error::PoolTimedOut))
-                        && tries.next().is_some() => {}
+                Err(error) if reused && unusable(&error) && monotonic() < deadline => {}
                 Err(error) => return Err(store_error(error)),
             }
         };
@@ -51,7 +47,7 @@ impl PgStore {
         // A database may be another one under the same name, but not while somebody is connected to it.
         let swapped = fresh && matches!(place, Place::Database(_));
         if swapped || !inner.checked.contains(plane) {
-            let checked = self.check(&mut unit).await;
+            let checked = self.check(&mut unit, looking).await;
             if let Err(error) = checked {
                 // So that what is noted does not wait for a connection while it holds one.
                 drop(unit);
@@ -65,14 +61,14 @@ impl PgStore {
     }
 
     /// Looks whether the storage of a plane is there and at this program's schema.
-    async fn check(&self, unit: &mut Unit) -> Result<()> {
-        let (plane, asked) = (unit.plane, monotonic());
-        let schema = match plane {
+    async fn check(&self, unit: &mut Unit, looking: Looking) -> Result<()> {
+        let schema = match unit.plane {
             Plane::Control => self.control_schema(),
             Plane::Tenant(_) => self.tenant_schema(),
         };
+        let plane = unit.plane;
         schema.check(unit.connection()?, plane).await?;
-        self.inner.checked.insert(plane, asked);
+        self.inner.checked.remember(plane, looking);
         Ok(())
     }
 
@@ -94,6 +90,12 @@ impl PgStore {
         engine::adopt(&mut connection).await.map_err(store_error)?;
         Ok(connection)
     }
+}
+
+/// Whether the connection is to blame, and another one will do: it has died while it was idle, as all do when the server is
+/// started anew; it does not answer; or it answers something else.
+fn unusable(error: &sqlx::Error) -> bool {
+    unreachable(error) || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_))
 }
 
 pub(super) fn limits(Timeouts { statement, lock, idle }: Timeouts) -> Vec<(&'static str, String)> {

@@ -1,20 +1,32 @@
 //! What units of work need of PostgreSQL.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt};
 use multitenancy_core::{Plane, TenantId};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, SqlSafeStr, postgres::PgArguments};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Either, PgConnection, Postgres, Row, SqlSafeStr, postgres::PgArguments,
+};
 use sqlx_core::transaction::TransactionManager;
 
-use super::listen;
+use super::{error::is, listen};
 use crate::connections::{self, Connections, Rest};
 
 pub(super) type Db = Postgres;
 pub(super) type Arguments = PgArguments;
 pub(super) type Connection = PgConnection;
-/// What begins a transaction: BEGIN, then what is local to it.
-pub(super) type Statement = (&'static str, String);
+/// What begins a transaction.
+pub(super) struct Statement {
+    pub begin: &'static str,
+    /// What is selected first in it, for what that sets.
+    pub local: String,
+    /// Whether nothing of what the connection knows is to be used again: neither what was prepared on it, nor what the
+    /// types were whose names it has met.
+    pub forget: bool,
+}
 pub(super) type Slot = connections::Slot<Plane, Place, PgConnection>;
 /// Each plane has a gate, so that one tenant's burst leaves connections for the others.
 pub(super) type Pool = Connections<Plane, Place, PgConnection>;
@@ -65,20 +77,42 @@ pub(super) async fn adopt(connection: &mut Connection) -> sqlx::Result<()> {
 
 /// Begins, in one message with the rollback of the unit before when that was `left_open`: what this takes back of the
 /// session comes again when it is rolled back itself, and is taken back again by whoever begins next.
+///
+/// The answer must be the one to this very message: sqlx does not count what COPY is answered, so a connection on which one
+/// has failed, or was cut off, would give each statement the answer to an earlier one.
 pub(super) async fn begin(
     connection: &mut Connection,
-    (begin, local): Statement,
+    Statement { begin, local, forget }: Statement,
     left_open: bool,
 ) -> sqlx::Result<()> {
+    static BEGUN: AtomicU64 = AtomicU64::new(0);
+    let number = BEGUN.fetch_add(1, Ordering::Relaxed).to_string();
+    let deallocate = if forget { "DEALLOCATE ALL; " } else { "" };
     let statement = match left_open {
-        true => format!("ROLLBACK; {begin}; RESET ALL; RESET ROLE; {local}, pg_advisory_unlock_all()"),
-        false => format!("{begin}; {local}"),
+        true => format!(
+            "ROLLBACK; {begin}; RESET ALL; RESET ROLE; {deallocate}SELECT '{number}', {local}, pg_advisory_unlock_all()"
+        ),
+        false => format!("{begin}; {deallocate}SELECT '{number}', {local}"),
     };
-    execute(connection, AssertSqlSafe(statement)).await
+    if forget {
+        connection.clear_cached_statements().await?;
+    }
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_many(&mut *connection);
+    let mut ours = false;
+    while let Some(answer) = answers.next().await {
+        if let Either::Right(row) = answer? {
+            ours = row.try_get::<&str, _>(0).is_ok_and(|answered| answered == number);
+        }
+    }
+    match ours {
+        true => Ok(()),
+        false => Err(sqlx::Error::Protocol("what is answered is not what was asked".to_owned())),
+    }
 }
 
-/// How many statements of the message that commits are answered when it is done.
+/// How many statements of the message that commits are answered when it is done, and how many there are.
 const UP_TO_COMMIT: usize = 2;
+const TO_COMMIT: usize = 8;
 
 /// Commits, and tells other processes which tenants have changed.
 pub(super) async fn commit(
@@ -91,10 +125,12 @@ pub(super) async fn commit(
     }
     // PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any. A SELECT before it fails,
     // also when this is no longer the transaction that began as this plane's.
-    let mut statement =
-        format!("SELECT 1 / (current_setting('app.tenant_id', true) = '{}')::int", plane.scope());
-    for tenant in changed {
-        statement.push_str(&format!(", {}", listen::notify(*tenant)));
+    let mut statement = format!(
+        "SELECT 1 / (current_setting('app.tenant_id', true) IS NOT DISTINCT FROM '{}')::int",
+        plane.scope()
+    );
+    if !changed.is_empty() {
+        statement.push_str(&format!(", ({})", listen::notify(changed)));
     }
     statement.push_str(concat!("; COMMIT; ", reset!()));
     let mut answers = sqlx::raw_sql(AssertSqlSafe(statement)).execute_many(connection);
@@ -104,10 +140,22 @@ pub(super) async fn commit(
             Ok(_) => answered += 1,
             // It has happened, whatever befell the connection afterwards.
             Err(_) if answered >= UP_TO_COMMIT => return Ok(Committed::Done { clean: false }),
+            Err(error) if is(&error, "25P02") => {
+                return Ok(Committed::Refused("a statement of it has failed"));
+            }
+            Err(error) if is(&error, "22012") => {
+                return Ok(Committed::Refused("a statement of it has ended it"));
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(Committed::Done { clean: true })
+    match answered {
+        TO_COMMIT => Ok(Committed::Done { clean: true }),
+        // The answer to something else.
+        _ => Err(sqlx::Error::Protocol(format!(
+            "{answered} answers to the {TO_COMMIT} statements of a commit"
+        ))),
+    }
 }
 
 /// Rolls back. An error when the next unit can not have the connection.

@@ -27,12 +27,15 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     }
 }
 
-/// Whether the server can not be reached, or has ended the connection: shutdown, crash, start-up.
+/// Whether the server can not be reached, or has ended the connection: shutdown, crash, start-up, the database dropped, idle
+/// for too long in a transaction or without one, a transaction that took too long.
 pub(super) fn unreachable(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     matches!(error, sqlx::Error::Io(_))
-        || code.is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03") || lost(&code))
+        || code.is_some_and(|code| SESSION_ENDED.contains(&&*code) || lost(&code))
 }
+
+const SESSION_ENDED: [&str; 7] = ["57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"];
 
 /// Whether the server has answered: then it says what became of a COMMIT.
 pub(super) fn answered(error: &sqlx::Error) -> bool {

@@ -16,9 +16,14 @@ use tokio::{
 /// Carries a tenant's id and the name of who has changed it, and nothing else: whoever has a login can listen (E7).
 const CHANNEL: &str = "multitenancy_tenants";
 
-/// The call that tells the others, when the transaction it is part of is committed.
-pub(super) fn notify(changed: TenantId) -> String {
-    format!("pg_notify('{CHANNEL}', '{changed} ' || current_setting('application_name'))")
+/// The query that tells the others, when the transaction it is part of is committed. One, however many: a SELECT has no room
+/// for more than 1,664 columns.
+pub(super) fn notify(changed: &[TenantId]) -> String {
+    let changed: Vec<_> = changed.iter().map(TenantId::to_string).collect();
+    format!(
+        "SELECT count(pg_notify('{CHANNEL}', id || ' ' || current_setting('application_name'))) FROM unnest('{{{}}}'::text[]) AS id",
+        changed.join(",")
+    )
 }
 
 /// After so long a silence it is asked whether the server is still there.

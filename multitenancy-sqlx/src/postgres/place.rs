@@ -81,14 +81,14 @@ impl Place {
     }
 }
 
-/// What begins a transaction, as one message. Everything in it is an identifier or a number of ours.
+/// What begins a transaction. Everything in it is an identifier or a number of ours.
 pub(super) fn begin((place, plane): (Place, Plane), writes: bool, pooled: bool, settings: &str) -> Statement {
     let begin = if writes { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
     // sqlx names what it prepares, also when it keeps nothing of it: it would pile up on the server, or be in the way of
     // another that has the same name.
-    let forget = if pooled || place == Place::Schemas { "DEALLOCATE ALL; " } else { "" };
+    let forget = pooled || place == Place::Schemas;
     let tenant = plane.scope();
-    let mut local = format!("{forget}SELECT set_config('app.tenant_id', '{tenant}', true){settings}");
+    let mut local = format!("set_config('app.tenant_id', '{tenant}', true){settings}");
     let path = match (place.search_path(), plane) {
         (None, Plane::Tenant(tenant)) => Some(storage_name(tenant)),
         (path, _) => path.filter(|_| pooled).map(str::to_owned),
@@ -96,5 +96,5 @@ pub(super) fn begin((place, plane): (Place, Plane), writes: bool, pooled: bool, 
     if let Some(path) = path {
         local.push_str(&format!(", set_config('search_path', '{path}', true)"));
     }
-    (begin, local)
+    Statement { begin, local, forget }
 }

@@ -22,6 +22,11 @@ const MOST: usize = 32_768;
 /// The longest wait for a turn.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// Files do not age, and nothing bounds a statement.
+pub(super) fn limits(open: usize, wait: Duration) -> Limits {
+    Limits { open, wait, lifetime: None, left_behind: Duration::MAX, defers: true }
+}
+
 /// Opens a [`SqliteStore`].
 pub struct SqliteStoreBuilder {
     pub(super) url: String,
@@ -41,7 +46,7 @@ impl SqliteStoreBuilder {
             environment: Environment::system(),
             control_migrations: None,
             tenant_migrations: None,
-            limits: Limits { open: 128, wait: Duration::from_secs(5), lifetime: None },
+            limits: limits(128, Duration::from_secs(5)),
             readers: 4,
             busy_timeout: Duration::from_secs(5),
             synchronous: Synchronous::default(),

@@ -136,6 +136,7 @@ impl SqliteStore {
             })
         };
         let place = Place { plane, access };
-        self.pool(plane).acquire(place, self.width(place), place, open).await
+        let pool = self.pool(plane);
+        pool.acquire((place, self.width(place)), place, pool.deadline(), open).await
     }
 }

@@ -23,7 +23,7 @@ use sqlx::{
 
 use super::{
     SqliteControlTransaction, SqliteTransaction,
-    builder::{SqliteStoreBuilder, Synchronous},
+    builder::{SqliteStoreBuilder, Synchronous, limits},
     engine::{Access, Place, Pool},
     error::store_error,
     files::DataDirectory,
@@ -31,7 +31,7 @@ use super::{
     migration::{self, Schema},
     unit::Unit,
 };
-use crate::connections::{Connections, Limits};
+use crate::connections::Connections;
 
 /// Keeps each tenant in a file of its own, and the registry in another. Cheap to clone.
 ///
@@ -70,7 +70,7 @@ impl SqliteStore {
 
     pub(super) async fn open(builder: SqliteStoreBuilder, directory: PathBuf) -> Result<Self> {
         let wait = builder.limits.wait;
-        let control_limits = Limits { open: 1 + CONTROL_READERS, wait, lifetime: None };
+        let control_limits = limits(1 + CONTROL_READERS, wait);
         let inner = Inner {
             directory: DataDirectory::open(&directory)?,
             control: Arc::new(Connections::new(control_limits)),
@@ -161,9 +161,10 @@ impl SqliteStore {
             Access::Write => "BEGIN IMMEDIATE",
             Access::Read => "BEGIN",
         };
-        let width = self.width(place);
+        let (width, deadline) = (self.width(place), pool.deadline());
         let lease = loop {
-            let leased = pool.acquire(place, width, place, || self.open_file(plane, access)).await?;
+            let leased =
+                pool.acquire((place, width), place, deadline, || self.open_file(plane, access)).await?;
             let reused = leased.1.reused;
             let (writes, signals) = (access == Access::Write, self.inner.signals.clone());
             match Lease::begin(pool.clone(), leased, statement, (plane, writes), signals).await {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, Result, TenantId, UnitOfWork,
+    ControlContext, Error, Result, TenantId, UnitOfWork,
     store::fleet::{
         AppliedMigration, Fleet, FleetOptions, FleetRun, FleetStatus, FleetTenant, Target, Tenants,
     },
@@ -34,8 +34,20 @@ impl Fleet for Engine {
             Target::Newest => migrations.newest(),
             Target::Version(version) => version,
             Target::Previous => {
-                let at = |tenant| migrations.version_of(fingerprint(tenant)?.trim_end_matches(LEAVING));
-                migrations.before(chosen.iter().filter_map(at).max().unwrap_or(0))
+                let mut highest = 0;
+                for tenant in &chosen {
+                    let known = fingerprint(tenant)
+                        .and_then(|known| migrations.version_of(known.trim_end_matches(LEAVING)));
+                    // One step down from a version that is not known may be all the way.
+                    let known = known.ok_or_else(|| {
+                        Error::config(format!(
+                            "where {} is, is not known: name the version, or migrate it up first",
+                            tenant.slug
+                        ))
+                    })?;
+                    highest = highest.max(known);
+                }
+                migrations.before(highest)
             }
         };
         let goal = migrations.fingerprint_at(version)?;

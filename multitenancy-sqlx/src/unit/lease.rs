@@ -76,7 +76,8 @@ impl Lease {
             // One that was open may still be busy with what an earlier unit has left behind.
             let left_open = lease.slot.as_mut().is_some_and(Slot::take_left_open);
             let reused = lease.slot.as_ref().is_some_and(|slot| slot.reused);
-            let bound = if reused { engine::BUSY.min(lease.pool.wait()) } else { lease.pool.wait() };
+            let limits = lease.pool.limits();
+            let bound = if reused && limits.defers { engine::BUSY.min(limits.wait) } else { limits.wait };
             let begun = timeout(bound, engine::begin(connection, statement, left_open));
             begun.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         }
@@ -170,7 +171,7 @@ impl Drop for Lease {
         let (pool, mut effects) = (self.pool.clone(), self.effects.take());
         // Most units read, and end here. A task to wait in would cost them an eighth of their speed.
         let phase = match phase {
-            Phase::Open if !writes && engine::start_roll_back(&mut connection) => {
+            Phase::Open if !writes && pool.limits().defers && engine::start_roll_back(&mut connection) => {
                 slot.leave_open(engine::LEAVES_OPEN);
                 Phase::Clean
             }
@@ -194,8 +195,8 @@ impl Drop for Lease {
             let mut finishing = pin!(finish(connection, slot, (phase, writes), &pool));
             let finished = timeout(SETTLING, &mut finishing).await;
             drop(cut_off);
-            if finished.is_err() {
-                finishing.await;
+            if finished.is_err() && timeout(pool.limits().left_behind, finishing).await.is_err() {
+                tracing::warn!("a connection has not ended what was left behind on it: it is dropped");
             }
         });
     }
@@ -210,7 +211,7 @@ async fn finish(mut connection: Connection, slot: Slot, (phase, writes): (Phase,
     if let Some((mut connection, slot)) = unfinished {
         if phase == Phase::Unknown {
             // What was sent is answered by then: whoever is next on this plane sees what came of it.
-            drop(timeout(pool.wait(), connection.ping()).await);
+            drop(timeout(pool.limits().wait, connection.ping()).await);
         }
         close(connection).await;
         drop(slot);

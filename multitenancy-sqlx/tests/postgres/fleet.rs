@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use cases::{Deployment, migrate, only, refusal, reversible, status, tenants, three, to};
 use multitenancy_core::{
-    Isolation, Store, Tenant,
+    ErrorKind, Isolation, Store, Tenant,
     environment::monotonic,
     store::fleet::{FleetOptions, Target},
 };
@@ -18,7 +18,11 @@ use multitenancy_sqlx::PgStore;
 use multitenancy_testkit::fixtures::{context, provisioned_in};
 use sqlx::{Connection, PgConnection, migrate::Migrator};
 
-use crate::server::{Server, execute, run, server_url, url};
+use crate::{
+    migrator::migrations,
+    server::{Server, execute, run, server_url, url},
+    stage::{APPLICATION, Stage},
+};
 
 struct Database {
     _server: Server,
@@ -338,4 +342,42 @@ async fn control_without_a_lock_two_replicas_collide() {
         migrator.run_direct(None, &mut other, false)
     );
     assert!(both.0.is_err() || both.1.is_err());
+}
+
+/// More tenants than a SELECT has columns share their tables: they are migrated as one, told to others, and left alone from
+/// then on.
+#[tokio::test]
+async fn e20_thousands_share_tables() {
+    const TENANTS: usize = 2_000;
+    let stage = Stage::new().await;
+    stage.tenant("acme", Isolation::Shared).await;
+    let clones = format!(
+        "INSERT INTO multitenancy_tenants SELECT (jsonb_populate_record(tenant, jsonb_build_object(
+             'id', gen_random_uuid(), 'slug', 'tenant-' || n))).*
+         FROM multitenancy_tenants AS tenant, generate_series(2, {TENANTS}) AS n"
+    );
+    stage.sql(clones).await;
+    let newer: Vec<_> = APPLICATION
+        .iter()
+        .copied()
+        .chain(["CREATE TABLE notes (text text); SELECT multitenancy.protect('notes')"])
+        .collect();
+    let newer = stage.builder().tenant_migrations(migrations(&newer)).connect().await.unwrap();
+    let report = migrate(&newer, &FleetOptions::default()).await;
+    assert_eq!((report.migrated, report.failed.len()), (TENANTS, 0), "{:?}", report.failed.first());
+    let report = migrate(&newer, &FleetOptions::default()).await;
+    assert_eq!(report.skipped, TENANTS);
+}
+
+/// One step down from where nobody knows a tenant to be is refused: it might be all the way.
+#[tokio::test]
+async fn a_step_down_from_nowhere_is_refused() {
+    let stage = Stage::new().await;
+    let tenant = stage.tenant("acme", Isolation::Schema).await;
+    stage.sql("DELETE FROM multitenancy_tenant_schemas").await;
+    let previous = FleetOptions { target: Target::Previous, ..FleetOptions::default() };
+    let refused = stage.store.fleet().migrate_all(&previous).await.map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    assert!(refused.to_string().contains("where acme is, is not known"), "{refused}");
+    drop(stage.store.read(&context(&tenant)).await.unwrap());
 }

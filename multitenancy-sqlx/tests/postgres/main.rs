@@ -3,6 +3,7 @@
 //! Needs a server: `DATABASE_URL` says which, as a role that may make databases and roles. `cargo xtask test` finds one.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
+mod answers;
 mod application;
 mod audit_program;
 mod bouncer;
