@@ -27,10 +27,10 @@ async fn main() {
         read::transaction(&world).await;
     }
     if wanted("schema") {
-        modes::schema(&world).await;
+        modes::schema(effort).await;
     }
     if wanted("database") {
-        modes::database(&world).await;
+        modes::database(effort).await;
     }
     if wanted("burst") {
         burst::burst(&world).await;

@@ -1,7 +1,7 @@
 //! The other ways of keeping tenants apart, beside shared tables and beside no tenants at all.
 
 use multitenancy::Isolation;
-use multitenancy_benches::Comparison;
+use multitenancy_benches::{Comparison, Effort};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use tokio::task::JoinSet;
@@ -11,7 +11,11 @@ use crate::{
     world::{TASKS, World},
 };
 
-pub async fn schema(world: &World) {
+pub async fn schema(effort: Effort) {
+    // Room for the connections of both, so that neither closes the other's.
+    let world =
+        World::with(effort, |builder| builder.max_connections(2 * TASKS).max_connections_per_tenant(TASKS))
+            .await;
     let count = world.count(1000);
     let shared = world.tenants(count, Isolation::Shared).await;
     let schemas = world.tenants(count, Isolation::Schema).await;
@@ -36,9 +40,9 @@ pub async fn schema(world: &World) {
     comparison.report("A scoped read of one of 1,000 tenants; wanted: 0.6, and a p99 of at most 3 times");
 }
 
-pub async fn database(world: &World) {
+pub async fn database(effort: Effort) {
     // Room for all that are at work: what it costs when there is none, `many` tells.
-    let world = World::with(world.effort, |builder| builder.max_connections(4 * TASKS)).await;
+    let world = World::with(effort, |builder| builder.max_connections(4 * TASKS)).await;
     let databases = world.tenants(world.count(8), Isolation::Database).await;
     let first = databases.all()[0].tenant().id;
     let options: PgConnectOptions = world.server.url().parse().unwrap();

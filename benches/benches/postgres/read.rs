@@ -2,7 +2,7 @@
 
 use multitenancy::{Isolation, sqlx::PgStore};
 use multitenancy_benches::Comparison;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
 use crate::world::{TASKS, Tenants, World};
 
@@ -38,28 +38,12 @@ pub async fn transaction(world: &World) {
     let mut comparison = Comparison::new(world.effort, TASKS);
     for _ in 0..comparison.rounds() {
         let (pool, of) = (tuned.clone(), tenants.clone());
-        let plain = move |_| {
-            let (pool, of) = (pool.clone(), of.clone());
-            async move {
-                let mut tx = pool.begin().await.unwrap();
-                insert_raw(&mut tx, &of).await;
-                tx.commit().await.unwrap();
-            }
-        };
+        let plain = move |_| plain_transaction(pool.clone(), of.clone());
         comparison.measure("plain transaction, sqlx's tuned pool", plain).await;
         let (store, of) = (world.store.clone(), tenants.clone());
-        let scoped = move |_| {
-            let (store, of) = (store.clone(), of.clone());
-            async move {
-                let mut tx = store.begin(&of.next()).await.unwrap();
-                let insert = sqlx::query("INSERT INTO notes (text) VALUES ($1)").bind("a note");
-                insert.execute(tx.conn()).await.unwrap();
-                let notes: Vec<Note> = sqlx::query_as(SCOPED).fetch_all(tx.conn()).await.unwrap();
-                assert_eq!(notes.len(), 20);
-                tx.commit().await.unwrap();
-            }
-        };
-        comparison.measure("scoped transaction", scoped).await;
+        comparison
+            .measure("scoped transaction", move |_| scoped_transaction(store.clone(), of.clone()))
+            .await;
     }
     comparison.report("A transaction of one insert and one read; wanted: 1.2");
 }
@@ -85,10 +69,21 @@ async fn by_hand(pool: PgPool, tenants: Tenants) {
     tx.commit().await.unwrap();
 }
 
-async fn insert_raw(connection: &mut PgConnection, tenants: &Tenants) {
+async fn scoped_transaction(store: PgStore, tenants: Tenants) {
+    let mut tx = store.begin(&tenants.next()).await.unwrap();
+    let insert = sqlx::query("INSERT INTO notes (text) VALUES ($1)").bind("a note");
+    insert.execute(tx.conn()).await.unwrap();
+    let notes: Vec<Note> = sqlx::query_as(SCOPED).fetch_all(tx.conn()).await.unwrap();
+    assert_eq!(notes.len(), 20);
+    tx.commit().await.unwrap();
+}
+
+async fn plain_transaction(pool: PgPool, tenants: Tenants) {
+    let mut tx = pool.begin().await.unwrap();
     let id = tenants.next_id();
     let insert = sqlx::query("INSERT INTO tenants.notes (tenant_id, text) VALUES ($1, $2)");
-    insert.bind(id).bind("a note").execute(&mut *connection).await.unwrap();
-    let notes: Vec<Note> = sqlx::query_as(RAW).bind(id).fetch_all(connection).await.unwrap();
+    insert.bind(id).bind("a note").execute(&mut *tx).await.unwrap();
+    let notes: Vec<Note> = sqlx::query_as(RAW).bind(id).fetch_all(&mut *tx).await.unwrap();
     assert_eq!(notes.len(), 20);
+    tx.commit().await.unwrap();
 }

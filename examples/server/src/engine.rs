@@ -132,6 +132,7 @@ async fn postgres(settings: &Settings, local: bool) -> Result<PgStore> {
         .default_isolation(settings.default_isolation.unwrap_or(Isolation::Shared))
         .max_connections(settings.db_max_connections as usize)
         .allow_privileged_url(local)
+        .transaction_pooler(settings.db_transaction_pooler)
         .acquire_timeout(seconds(settings.db_acquire_timeout_seconds))
         .statement_timeout(seconds(settings.db_statement_timeout_seconds));
     if let Some(count) = settings.db_max_connections_per_tenant {

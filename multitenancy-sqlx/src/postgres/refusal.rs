@@ -34,6 +34,10 @@ pub(super) fn explained(error: Error, runtime: &PgConnectOptions, admin: Option<
             "the role lacks a right, named below: give the store an admin URL, of a role that owns the database and has \
              CREATEDB, CREATEROLE and BYPASSRLS; and GRANT multitenancy_app to the role that serves"
         }
+        "08P01" => {
+            "what answers at the URL refuses what connections are started with, as a pooler in transaction mode does: say \
+             that it is one (transaction_pooler), and give the server's own URL as the admin URL"
+        }
         _ => return error,
     };
     Error::config(message).with_source(error)

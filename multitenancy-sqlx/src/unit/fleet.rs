@@ -1,5 +1,7 @@
 //! Runs over many tenants, and which schema each tenant's storage was last brought to, as the registry remembers it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use multitenancy_core::{
     ControlContext, Error, Result, TenantId, UnitOfWork,
@@ -11,6 +13,9 @@ use multitenancy_core::{
 use uuid::Uuid;
 
 use super::{Engine, codec::stored, error::store_error, migrator::Worker};
+
+/// A tenant, and the schema that it was last brought to.
+type Recorded = (FleetTenant, Option<String>);
 
 /// Follows the name of a schema that a tenant's storage is being brought away from.
 const LEAVING: &str = " leaving";
@@ -53,7 +58,9 @@ impl Fleet for Engine {
         let goal = migrations.fingerprint_at(version)?;
         let (there, others): (Vec<_>, Vec<_>) =
             chosen.into_iter().partition(|tenant| fingerprint(tenant) == Some(goal));
-        self.leave(others.iter().filter_map(|tenant| Some((tenant.id, fingerprint(tenant)?)))).await?;
+        if !others.is_empty() {
+            self.leave(&others, &recorded).await?;
+        }
         let groups = self.groups(&all, others, &options.tenants, version).await?;
         let at_once = options.at_once.clamp(1, groups.len().max(1));
         let workers = (0..at_once).map(|_| Worker::new(self.clone(), version)).collect();
@@ -88,7 +95,7 @@ impl Fleet for Engine {
 impl Engine {
     /// The tenants but for those being made and those canceled, in the order of their ids, each with the schema that it
     /// was last brought to.
-    async fn recorded(&self) -> Result<Vec<(FleetTenant, Option<String>)>> {
+    async fn recorded(&self) -> Result<Vec<Recorded>> {
         let mut unit = self.read_control(&ControlContext::system("migration")).await?;
         let rows: Vec<(Uuid, String, String, Option<String>)> = sqlx::query_as(
             "SELECT id, slug, isolation, fingerprint FROM multitenancy_tenants \
@@ -125,25 +132,34 @@ impl Engine {
         unit.commit().await
     }
 
-    /// Records that these tenants, which were at these schemas, are on their way, before any of their storage is touched:
+    /// Records that these tenants, of all that are `recorded`, are on their way, before any of their storage is touched:
     /// whoever ends in the midst leaves no record of a tenant being where it may not be any more. Where it came from is
     /// kept, so that one step down stays one when it is begun anew.
-    async fn leave(&self, tenants: impl Iterator<Item = (TenantId, &str)> + Send) -> Result<()> {
-        let tenants: Vec<_> = tenants.filter(|(_, known)| !known.ends_with(LEAVING)).collect();
-        if tenants.is_empty() {
-            return Ok(());
+    async fn leave(&self, leaving: &[FleetTenant], recorded: &[Recorded]) -> Result<()> {
+        let leaving: BTreeSet<_> = leaving.iter().map(|tenant| tenant.id).collect();
+        let mut schemas: BTreeMap<&str, (Vec<TenantId>, bool)> = BTreeMap::new();
+        for one in recorded {
+            let Some(known) = one.1.as_deref().filter(|known| !known.ends_with(LEAVING)) else { continue };
+            let (tenants, all) = schemas.entry(known).or_insert_with(|| (Vec::new(), true));
+            match leaving.contains(&one.0.id) {
+                true => tenants.push(one.0.id),
+                false => *all = false,
+            }
         }
         let mut unit = self.control(&ControlContext::system("migration")).await?;
-        for (tenant, known) in tenants {
-            sqlx::query(
-                "UPDATE multitenancy_tenant_schemas SET fingerprint = $3 WHERE tenant_id = $1 AND fingerprint = $2",
-            )
-            .bind(tenant.as_uuid())
-            .bind(known)
-            .bind(format!("{known}{LEAVING}"))
-            .execute(unit.conn())
-            .await
-            .map_err(store_error)?;
+        for (known, (tenants, all)) in schemas {
+            let away = format!("{known}{LEAVING}");
+            if all {
+                let sql = "UPDATE multitenancy_tenant_schemas SET fingerprint = $2 WHERE fingerprint = $1";
+                let update = sqlx::query(sql).bind(known).bind(away);
+                update.execute(unit.conn()).await.map_err(store_error)?;
+                continue;
+            }
+            for tenant in tenants {
+                let sql = "UPDATE multitenancy_tenant_schemas SET fingerprint = $3 WHERE fingerprint = $1 AND tenant_id = $2";
+                let update = sqlx::query(sql).bind(known).bind(tenant.as_uuid()).bind(&away);
+                update.execute(unit.conn()).await.map_err(store_error)?;
+            }
         }
         unit.commit().await
     }

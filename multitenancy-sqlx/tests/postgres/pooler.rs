@@ -156,6 +156,7 @@ async fn control_a_store_that_is_not_told_of_the_pooler_fails() {
     let untold = |bouncer| application(bouncer, &direct).transaction_pooler(false);
     let refused = untold(&strict).connect().await.unwrap_err();
     assert!(format!("{refused:?}").contains("unsupported startup parameter"), "{refused:?}");
+    assert!(refused.to_string().contains("transaction_pooler"), "{refused}");
 
     let lax = PgBouncer::start(&direct, 2, "ignore_startup_parameters = options, extra_float_digits");
     let mut faults = Vec::new();

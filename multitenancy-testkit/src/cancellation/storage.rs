@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use multitenancy_core::{Store, Tenant, TenantContext};
+use multitenancy_core::{Store, Tenant, TenantContext, store::fleet::Tenants};
 
 use super::{sweep, units::yielding};
 use crate::{
@@ -75,4 +75,20 @@ pub async fn migrating(store: Arc<dyn Store>) {
         assert_eq!(unit.users().find(ada.id).await.unwrap().as_ref(), Some(ada));
     };
     sweep(store, plane, |_| async {}, migrate, check).await;
+}
+
+/// Asking whether the store is there, and where each tenant is: nothing is changed, and nobody is kept waiting.
+pub async fn looking_at_the_fleet(store: Arc<dyn Store>) {
+    let (store, probed) = (&store, &yielding(&store));
+    let neighbour = fixtures::active_tenant(&**store, "neighbour").await;
+    let tenant = neighbour.tenant_id();
+    let look = |()| async move {
+        probed.ping().await?;
+        let told = probed.fleet().status(&Tenants::All).await?;
+        assert_eq!(told.len(), 1);
+        assert!(told.into_iter().all(|told| told.state.is_ok_and(|state| state.current)));
+        probed.fleet().history(tenant).await.map(drop)
+    };
+    let check = |(), _finished: bool| async {};
+    sweep(store, &PlaneContext::Tenant(neighbour), |_| async {}, look, check).await;
 }

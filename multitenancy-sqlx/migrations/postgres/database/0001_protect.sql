@@ -118,7 +118,10 @@ DECLARE
     entry text;
     relation regclass;
 BEGIN
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO multitenancy_app', target);
+    -- Once: it is asked for with every migration of every schema.
+    IF NOT has_schema_privilege('multitenancy_app', target, 'USAGE') THEN
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO multitenancy_app', target);
+    END IF;
     FOREACH entry IN ARRAY reference LOOP
         CONTINUE WHEN entry LIKE '%.%' AND split_part(entry, '.', 1) <> target;
         relation := to_regclass(format('%I.%I', target, regexp_replace(entry, '^.*\.', '')));
