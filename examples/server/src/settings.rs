@@ -72,7 +72,7 @@ impl FromStr for LogFormat {
 }
 
 /// The variables that are read from the environment, in the order of `.env.example`.
-pub const VARIABLES: [&str; 29] = [
+pub const VARIABLES: [&str; 30] = [
     "SERVER_HOST",
     "SERVER_PORT",
     "API_PREFIX",
