@@ -116,7 +116,7 @@ pub async fn a_killed_run_is_completed_by_the_next(
         storage.write(&tenants[index]).await;
     }
     let mut cut_off = 0;
-    for _ in 0..rounds(8) {
+    for _ in 0..rounds(3) {
         for version in [i64::try_from(random.number(1..3)).unwrap(), 3] {
             storage.close(store);
             let after = Duration::from_micros(random.number(0..20_000));
