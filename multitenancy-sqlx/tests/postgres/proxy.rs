@@ -70,7 +70,7 @@ async fn pass(mut client: TcpStream, next: Arc<AtomicUsize>) -> std::io::Result<
         tokio::select! {
             size = client.read(&mut asked) => {
                 let asked = &asked[..size?];
-                if find(asked, b"SELECT; COMMIT;").is_some() {
+                if find(asked, b"; COMMIT; RESET").is_some() {
                     fate = FATES[next.swap(0, Ordering::SeqCst)];
                 }
                 if asked.is_empty() || fate == Fate::Unheard {
