@@ -9,7 +9,7 @@ use super::{
     engine::execute,
     error::{is, store_error},
     migration::{self, Schema},
-    place::{APP_ROLE, Home, storage_name},
+    place::{APP_ROLE, Home},
 };
 use crate::{
     connections::close,
@@ -25,7 +25,7 @@ pub(super) struct Admin {
 impl Admin {
     /// Makes the role that units of work run as, when it is not there.
     pub async fn make_role(&self) -> Result<()> {
-        let mut connection = self.connect(&Home::control()).await?;
+        let mut connection = self.connect(Home::Control).await?;
         // Many may start at once: another's role is as good.
         let made = execute(
             &mut connection,
@@ -42,27 +42,29 @@ impl Admin {
 
     /// Brings `home`, on a connection to its database, to a version of `schema`. Until that one goes elsewhere nobody else
     /// changes it; after an error, close it.
-    pub async fn bring(
+    pub async fn migrate(
         &self,
         connection: &mut PgConnection,
-        home: &Home,
+        home: Home,
         schema: &Schema,
         version: i64,
         absent: Missing,
     ) -> Result<Outcome> {
         enter(connection, home).await?;
-        if home.schema == "public" {
-            migration::prepare_database(connection).await?;
-        } else if absent == Missing::Make {
-            let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", home.schema);
-            execute(connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
+        match home {
+            Home::Control | Home::Database(_) => migration::prepare_database(connection).await?,
+            Home::Shared | Home::Schema(_) if absent == Missing::Make => {
+                let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", home.schema());
+                execute(connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
+            }
+            Home::Shared | Home::Schema(_) => {}
         }
-        if absent == Missing::Make && home.is_one_tenants() {
+        if absent == Missing::Make && home.tenant().is_some() {
             schema.refuse_others(connection, home.plane()).await?;
         }
-        let outcome = schema.bring(connection, home, version, absent).await?;
+        let outcome = schema.migrate(connection, home, version, absent).await?;
         // The control plane's database is looked at as a whole, once when all is migrated.
-        if home.database.is_some() && (absent == Missing::Make || !matches!(outcome, Outcome::Current)) {
+        if home.database().is_some() && (absent == Missing::Make || !matches!(outcome, Outcome::Current)) {
             let faults = audit::examine(connection, &self.audit).await?;
             if let Err(unsafe_) = audit::refuse(&faults) {
                 // Refused until it is mended, and looked at again by the next migration.
@@ -77,7 +79,7 @@ impl Admin {
     pub async fn admit(
         &self,
         connection: &mut PgConnection,
-        home: &Home,
+        home: Home,
         schema: &Schema,
         tenant: TenantId,
     ) -> Result<()> {
@@ -96,13 +98,11 @@ impl Admin {
 
     /// Removes a tenant's storage and all that is in it.
     pub async fn remove(&self, tenant: &Tenant) -> Result<()> {
-        let name = storage_name(tenant.id);
-        let mut connection = self.connect(&Home::control()).await?;
+        let home = Home::of_tenant(tenant.id, tenant.isolation);
+        let name = home.database().unwrap_or_else(|| home.schema());
+        let mut connection = self.connect(Home::Control).await?;
         // Of whoever was cut off making it, the server may still be at work: what it finishes later would be left over.
-        match tenant.isolation {
-            Isolation::Shared => lock(&mut connection, &Home::shared().schema).await?,
-            Isolation::Schema | Isolation::Database => lock(&mut connection, &name).await?,
-        }
+        lock(&mut connection, &name).await?;
         match tenant.isolation {
             Isolation::Shared => remove_rows(&mut connection, tenant.id).await?,
             Isolation::Schema => {
@@ -119,7 +119,7 @@ impl Admin {
     }
 
     /// Every fault of the database that `home` is in.
-    pub async fn audit(&self, home: &Home) -> Result<Vec<Fault>> {
+    pub async fn audit(&self, home: Home) -> Result<Vec<Fault>> {
         let mut connection = self.connect(home).await?;
         let faults = audit::examine(&mut connection, &self.audit).await?;
         close(connection).await;
@@ -127,7 +127,7 @@ impl Admin {
     }
 
     pub async fn make_database(&self, name: &str) -> Result<()> {
-        let mut connection = self.connect(&Home::control()).await?;
+        let mut connection = self.connect(Home::Control).await?;
         lock(&mut connection, name).await?;
         let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
             .bind(name)
@@ -147,14 +147,14 @@ impl Admin {
     }
 
     /// A connection to the database that `home` is in.
-    pub async fn connect(&self, home: &Home) -> Result<PgConnection> {
+    pub async fn connect(&self, home: Home) -> Result<PgConnection> {
         // Notices that something is there already are no news.
         let options = self.options.clone().options([("client_min_messages", "warning")]);
-        let options = match &home.database {
-            Some(database) => options.database(database),
+        let options = match home.database() {
+            Some(database) => options.database(&database),
             None => options,
         };
-        options.connect().await.map_err(|error| match is(&error, "3D000") && home.database.is_some() {
+        options.connect().await.map_err(|error| match is(&error, "3D000") && home.database().is_some() {
             true => migration::missing(home.plane()).with_source(error),
             false => store_error(error),
         })
@@ -163,8 +163,8 @@ impl Admin {
 
 /// Goes to `home`, and waits for the only right to change it, held until the connection goes elsewhere or is closed: many
 /// processes may start at once. Takes back what was told the session before.
-pub(super) async fn enter(connection: &mut PgConnection, home: &Home) -> Result<()> {
-    let schema = &home.schema;
+pub(super) async fn enter(connection: &mut PgConnection, home: Home) -> Result<()> {
+    let schema = home.schema();
     let sql = format!(
         "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; SELECT pg_advisory_unlock_all(); \
          SET search_path TO {schema}; SELECT pg_advisory_lock(hashtextextended('multitenancy:{schema}', 0))"
@@ -181,7 +181,7 @@ async fn lock(connection: &mut PgConnection, what: &str) -> Result<()> {
 
 /// Removes a tenant's rows from all shared tables. What others refer to is tried again when they are gone.
 async fn remove_rows(connection: &mut PgConnection, tenant: TenantId) -> Result<()> {
-    let (schema, tenant) = (Home::shared().schema, tenant.as_uuid());
+    let (schema, tenant) = (Home::Shared.schema(), tenant.as_uuid());
     let delete = format!(
         "DO $$ DECLARE
             target regclass;

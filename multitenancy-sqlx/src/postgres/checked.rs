@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use multitenancy_core::{Plane, environment::monotonic};
+use multitenancy_core::{Plane, environment::monotonic, store::Signals};
 use tokio::time::Instant;
 
 /// How long a plane is not looked at again: so long may a process overlook that another has brought it to another schema,
@@ -38,6 +38,14 @@ pub(super) struct Looking {
 pub(super) struct Moving(Arc<Checked>);
 
 impl Checked {
+    /// One that forgets whatever is said to have changed.
+    pub fn following(signals: &Signals) -> Arc<Self> {
+        let checked = Arc::<Self>::default();
+        let forgetting = checked.clone();
+        signals.on_tenant_changed(move |tenant| forgetting.forget(tenant.map(Plane::Tenant)));
+        checked
+    }
+
     pub fn contains(&self, plane: Plane) -> bool {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.until.get(&plane).is_some_and(|until| monotonic() < *until)

@@ -1,7 +1,7 @@
 //! How a unit of work comes to its connection.
 
 use multitenancy_core::{Plane, Result, actor::Origin, environment::monotonic};
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use super::{
     builder::Timeouts,
@@ -9,8 +9,9 @@ use super::{
     engine::{self, Place},
     error::{is, store_error, unreachable},
     lease::Lease,
+    login::Login,
     migration,
-    place::{begin, storage_name},
+    place::{APP_ROLE, begin, storage_name},
     store::PgStore,
     unit::Unit,
 };
@@ -98,19 +99,40 @@ fn unusable(error: &sqlx::Error) -> bool {
     unreachable(error) || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_))
 }
 
-pub(super) fn limits(Timeouts { statement, lock, idle }: Timeouts) -> Vec<(&'static str, String)> {
-    [("statement_timeout", statement), ("lock_timeout", lock), ("idle_in_transaction_session_timeout", idle)]
-        .map(|(name, bound)| (name, bound.as_millis().to_string()))
-        .into()
-}
-
-/// What sqlx tells a connection when it is opened, and RESET takes back on a pooler's.
-pub(super) fn session(name: &str) -> [(&'static str, String); 4] {
-    [("TimeZone", "UTC"), ("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("application_name", name)]
-        .map(|(setting, value)| (setting, value.to_owned()))
-}
-
-/// Settings as a transaction is told them.
-pub(super) fn told(settings: &[(&str, String)]) -> String {
-    settings.iter().map(|(name, value)| format!(", set_config('{name}', '{value}', true)")).collect()
+/// How units of work connect, and what each transaction is told: its limits and its role. A pooler's connections keep no
+/// settings, so there it is all in the transaction.
+pub(super) fn told(
+    login: &Login,
+    name: &str,
+    timeouts: Timeouts,
+    pooled: bool,
+) -> (PgConnectOptions, String) {
+    let Timeouts { statement, lock, idle } = timeouts;
+    let bounds = [
+        ("statement_timeout", statement),
+        ("lock_timeout", lock),
+        ("idle_in_transaction_session_timeout", idle),
+    ];
+    let mut settings: Vec<_> =
+        bounds.into_iter().map(|(setting, bound)| (setting, bound.as_millis().to_string())).collect();
+    if login.role.is_none() {
+        settings.push(("role", APP_ROLE.to_owned()));
+    }
+    let options = login.options.clone().application_name(name);
+    if !pooled {
+        return (options.options(settings), String::new());
+    }
+    // What sqlx tells a connection when it is opened, and RESET takes back.
+    let session = [
+        ("TimeZone", "UTC"),
+        ("DateStyle", "ISO, MDY"),
+        ("client_encoding", "UTF8"),
+        ("application_name", name),
+    ];
+    settings.extend(session.map(|(setting, value)| (setting, value.to_owned())));
+    let local = settings
+        .iter()
+        .map(|(setting, value)| format!(", set_config('{setting}', '{value}', true)"))
+        .collect();
+    (options, local)
 }

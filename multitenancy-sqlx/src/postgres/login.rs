@@ -58,7 +58,7 @@ async fn make_member(connection: &mut PgConnection, admin: &Admin, role: &str) -
     if member {
         return Ok(());
     }
-    let mut granting = admin.connect(&Home::control()).await?;
+    let mut granting = admin.connect(Home::Control).await?;
     let granted = execute(&mut granting, AssertSqlSafe(grant.clone())).await;
     close(granting).await;
     granted.map_err(|error| {

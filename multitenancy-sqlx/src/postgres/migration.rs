@@ -65,7 +65,7 @@ impl Schema {
     pub async fn mark(
         &self,
         connection: &mut PgConnection,
-        home: &Home,
+        home: Home,
         fingerprint: &str,
     ) -> sqlx::Result<()> {
         sqlx::query(
@@ -80,17 +80,17 @@ impl Schema {
     }
 
     /// Goes back to `home` from wherever a migration's own statements have led.
-    pub async fn stay(&self, connection: &mut PgConnection, home: &Home) -> sqlx::Result<()> {
-        let back = format!("RESET SESSION AUTHORIZATION; RESET ROLE; SET search_path TO {}", home.schema);
+    pub async fn stay(&self, connection: &mut PgConnection, home: Home) -> sqlx::Result<()> {
+        let back = format!("RESET SESSION AUTHORIZATION; RESET ROLE; SET search_path TO {}", home.schema());
         execute(connection, AssertSqlSafe(back)).await
     }
 
     /// Lets whoever units of work run as into the schema at `home`, and to the tables in it that are nobody's. Those of
     /// tenants are given where they are protected: looking for them among the tables of all schemas, as `GRANT … ON ALL
     /// TABLES` does, a thousand tenants would pay for each.
-    pub async fn grant(&self, connection: &mut PgConnection, home: &Home) -> sqlx::Result<()> {
+    pub async fn grant(&self, connection: &mut PgConnection, home: Home) -> sqlx::Result<()> {
         sqlx::query("SELECT multitenancy.grant_app($1::name, $2)")
-            .bind(&home.schema)
+            .bind(home.schema())
             .bind(&self.reference_tables)
             .execute(connection)
             .await

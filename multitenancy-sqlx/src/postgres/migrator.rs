@@ -10,7 +10,6 @@ use sqlx::PgConnection;
 use super::{
     PgStore,
     admin::enter,
-    engine::Place,
     error::{no_such_table, store_error},
     migration::{self, Schema},
     place::Home,
@@ -35,10 +34,10 @@ impl Worker {
     /// At which schema a tenant's storage is, and what it has had.
     pub async fn look(&mut self, tenant: &FleetTenant) -> Result<(String, Vec<Applied>)> {
         let home = Home::of_tenant(tenant.id, tenant.isolation);
-        let mut connection = self.connect(&home).await?;
+        let mut connection = self.connect(home).await?;
         let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
         let found = async {
-            enter(&mut connection, &home).await?;
+            enter(&mut connection, home).await?;
             let marker = schema.marker(&mut connection, plane).await?;
             let marker = marker.ok_or_else(|| migration::missing(plane))?;
             let applied = schema.applied(&mut connection).await;
@@ -50,7 +49,7 @@ impl Worker {
         };
         let found = found.await;
         match found {
-            Ok(_) => self.rest(&home, connection).await,
+            Ok(_) => self.rest(home, connection).await,
             Err(_) => close(connection).await,
         }
         found
@@ -60,19 +59,19 @@ impl Worker {
         FleetWorker::close(&mut self).await;
     }
 
-    async fn connect(&mut self, home: &Home) -> Result<PgConnection> {
+    async fn connect(&mut self, home: Home) -> Result<PgConnection> {
         match self.connection.take() {
-            Some(connection) if home.database.is_none() => Ok(connection),
+            Some(connection) if home.database().is_none() => Ok(connection),
             other => {
                 self.connection = other;
-                self.store.admin().connect(home).await
+                self.store.inner.admin.connect(home).await
             }
         }
     }
 
     /// Keeps the connection, if it is one to where most tenants are.
-    async fn rest(&mut self, home: &Home, connection: PgConnection) {
-        match home.database {
+    async fn rest(&mut self, home: Home, connection: PgConnection) {
+        match home.database() {
             None => self.connection = Some(connection),
             Some(_) => close(connection).await,
         }
@@ -84,12 +83,12 @@ impl FleetWorker for Worker {
     async fn migrate(&mut self, tenants: &[FleetTenant]) -> Result<Outcome> {
         let Some(first) = tenants.first() else { return Ok(Outcome::Current) };
         let home = Home::of_tenant(first.id, first.isolation);
-        let mut connection = self.connect(&home).await?;
+        let mut connection = self.connect(home).await?;
         let store = self.store.clone();
         let ids: Vec<_> = tenants.iter().map(|tenant| tenant.id).collect();
-        let moved = store.bring(&mut connection, &home, self.version, Missing::Refuse, &ids).await;
+        let moved = store.migrate_storage(&mut connection, home, self.version, Missing::Refuse, &ids).await;
         match moved {
-            Ok(_) => self.rest(&home, connection).await,
+            Ok(_) => self.rest(home, connection).await,
             Err(_) => close(connection).await,
         }
         moved
@@ -106,21 +105,21 @@ impl PgStore {
     /// Makes, or brings forward, what all tenants need: the control plane, and on a new server the tables they share.
     pub(super) async fn make(&self) -> Result<()> {
         self.migrate_control().await?;
-        self.bring_shared().await
+        self.migrate_shared().await
     }
 
     pub(super) async fn migrate_control(&self) -> Result<()> {
-        self.bring_common(&Home::control(), self.control_schema()).await
+        self.migrate_common(Home::Control, self.control_schema()).await
     }
 
-    async fn bring_shared(&self) -> Result<()> {
-        self.bring_common(&Home::shared(), self.tenant_schema()).await
+    async fn migrate_shared(&self) -> Result<()> {
+        self.migrate_common(Home::Shared, self.tenant_schema()).await
     }
 
-    async fn bring_common(&self, home: &Home, schema: &Schema) -> Result<()> {
-        let mut connection = self.admin().connect(home).await?;
+    async fn migrate_common(&self, home: Home, schema: &Schema) -> Result<()> {
+        let mut connection = self.inner.admin.connect(home).await?;
         let version = schema.migrations.newest();
-        self.admin().bring(&mut connection, home, schema, version, Missing::Make).await?;
+        self.inner.admin.migrate(&mut connection, home, schema, version, Missing::Make).await?;
         close(connection).await;
         Ok(())
     }
@@ -145,7 +144,7 @@ impl PgStore {
         }
         // Nobody is in them, and nobody could come into them.
         if !all.iter().any(shares) && version == self.tenant_schema().migrations.newest() {
-            self.bring_shared().await?;
+            self.migrate_shared().await?;
         }
         let groups = std::iter::once(shared).chain(own.into_iter().map(|tenant| vec![tenant]));
         Ok(groups.filter(|group| !group.is_empty()).collect())
@@ -153,38 +152,34 @@ impl PgStore {
 
     pub(super) async fn make_storage(&self, tenant: &Tenant) -> Result<()> {
         let (id, home) = (tenant.id, Home::of_tenant(tenant.id, tenant.isolation));
-        if let Some(database) = &home.database {
-            self.admin().make_database(database).await?;
+        if let Some(database) = home.database() {
+            self.inner.admin.make_database(&database).await?;
         }
-        let mut connection = self.admin().connect(&home).await?;
+        let mut connection = self.inner.admin.connect(home).await?;
         let schema = self.tenant_schema();
         if tenant.isolation == Isolation::Shared {
-            self.admin().admit(&mut connection, &home, schema, id).await?;
+            self.inner.admin.admit(&mut connection, home, schema, id).await?;
             self.record(&[id], schema.migrations.fingerprint()).await?;
         } else {
             let version = schema.migrations.newest();
-            self.bring(&mut connection, &home, version, Missing::Make, &[id]).await?;
+            self.migrate_storage(&mut connection, home, version, Missing::Make, &[id]).await?;
         }
         close(connection).await;
         Ok(())
     }
 
     /// Brings the storage at `home` to a version, and records it of its tenants while nobody else can change it.
-    async fn bring(
+    async fn migrate_storage(
         &self,
         connection: &mut PgConnection,
-        home: &Home,
+        home: Home,
         version: i64,
         absent: Missing,
         tenants: &[TenantId],
     ) -> Result<Outcome> {
         let schema = self.tenant_schema();
-        let alone = match home.plane() {
-            Plane::Control => None,
-            own => Some(own),
-        };
-        let moving = self.checked().moving(alone);
-        let outcome = self.admin().bring(connection, home, schema, version, absent).await?;
+        let moving = self.inner.checked.moving(home.tenant().map(Plane::Tenant));
+        let outcome = self.inner.admin.migrate(connection, home, schema, version, absent).await?;
         drop(moving);
         self.close_prepared(home).await;
         self.record(tenants, schema.migrations.fingerprint_at(version)?).await?;
@@ -192,17 +187,17 @@ impl PgStore {
     }
 
     /// What connections have prepared for the tables that were there may not fit those that are.
-    async fn close_prepared(&self, home: &Home) {
-        let pool = self.pool();
-        match home.plane() {
-            Plane::Tenant(tenant) if home.database.is_some() => {
+    async fn close_prepared(&self, home: Home) {
+        let pool = &self.inner.pool;
+        match home {
+            Home::Database(tenant) => {
                 let plane = Plane::Tenant(tenant);
-                pool.close_all(|gate| gate == plane, |place| place == Place::Database(tenant)).await;
+                pool.close_all(|gate| gate == plane, |place| place == home.place()).await;
             }
-            Plane::Tenant(_) => {}
-            Plane::Control => {
-                pool.close_all(|gate| gate != Plane::Control, |place| place == Place::Shared).await;
+            Home::Shared => {
+                pool.close_all(|gate| gate != Plane::Control, |place| place == home.place()).await;
             }
+            Home::Schema(_) | Home::Control => {}
         }
     }
 }

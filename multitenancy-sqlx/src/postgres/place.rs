@@ -14,63 +14,78 @@ pub(super) fn storage_name(tenant: TenantId) -> String {
     format!("tenant_{}", tenant.as_uuid().simple())
 }
 
-/// A place to bring to a schema: which database, and which schema in it.
-#[derive(Debug, Clone)]
-pub(super) struct Home {
-    /// The tenant's own database; `None` is the control plane's.
-    pub database: Option<String>,
-    pub schema: String,
-    plane: Plane,
+/// Storage that has a version of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Home {
+    Control,
+    /// The tables that tenants share.
+    Shared,
+    /// One tenant's schema.
+    Schema(TenantId),
+    /// One tenant's database.
+    Database(TenantId),
 }
 
 impl Home {
-    pub fn control() -> Self {
-        Self { database: None, schema: "public".to_owned(), plane: Plane::Control }
-    }
-
-    /// The tables that tenants share. They are marked as those of the control plane, beside each tenant's own mark.
-    pub fn shared() -> Self {
-        Self { database: None, schema: "tenants".to_owned(), plane: Plane::Control }
-    }
-
-    /// Whether nobody else's rows belong there.
-    pub fn is_one_tenants(&self) -> bool {
-        self.database.is_some() || self.schema.starts_with("tenant_")
-    }
-
     pub fn of_tenant(tenant: TenantId, isolation: Isolation) -> Self {
-        let (name, plane) = (storage_name(tenant), Plane::Tenant(tenant));
         match isolation {
-            Isolation::Shared => Self::shared(),
-            Isolation::Schema => Self { database: None, schema: name, plane },
-            Isolation::Database => Self { database: Some(name), schema: "public".to_owned(), plane },
+            Isolation::Shared => Self::Shared,
+            Isolation::Schema => Self::Schema(tenant),
+            Isolation::Database => Self::Database(tenant),
         }
     }
 
-    /// Whose mark says where it is.
-    pub fn plane(&self) -> Plane {
-        self.plane
+    /// The tenant whose alone it is.
+    pub fn tenant(self) -> Option<TenantId> {
+        match self {
+            Self::Control | Self::Shared => None,
+            Self::Schema(tenant) | Self::Database(tenant) => Some(tenant),
+        }
+    }
+
+    /// Whose mark says at which version it is. The tables that tenants share are marked as those of the control plane,
+    /// beside each tenant's own mark.
+    pub fn plane(self) -> Plane {
+        self.tenant().map_or(Plane::Control, Plane::Tenant)
+    }
+
+    /// The tenant's own database; `None` when it is in the control plane's.
+    pub fn database(self) -> Option<String> {
+        match self {
+            Self::Database(tenant) => Some(storage_name(tenant)),
+            Self::Control | Self::Shared | Self::Schema(_) => None,
+        }
+    }
+
+    pub fn schema(self) -> String {
+        match self {
+            Self::Schema(tenant) => storage_name(tenant),
+            Self::Control | Self::Database(_) => "public".to_owned(),
+            Self::Shared => "tenants".to_owned(),
+        }
+    }
+
+    /// Where the connections of units of work to it belong.
+    pub fn place(self) -> Place {
+        match self {
+            Self::Control => Place::Control,
+            Self::Shared => Place::Shared,
+            Self::Schema(_) => Place::Schemas,
+            Self::Database(tenant) => Place::Database(tenant),
+        }
     }
 }
 
 impl fmt::Display for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.database {
+        match self.database() {
             Some(database) => write!(f, "the database {database}"),
-            None => write!(f, "the schema {}", self.schema),
+            None => write!(f, "the schema {}", self.schema()),
         }
     }
 }
 
 impl Place {
-    pub fn of_tenant(tenant: TenantId, isolation: Isolation) -> Self {
-        match isolation {
-            Isolation::Shared => Self::Shared,
-            Isolation::Schema => Self::Schemas,
-            Isolation::Database => Self::Database(tenant),
-        }
-    }
-
     /// The search path of its connections for good; `None` where each transaction says its own.
     pub fn search_path(self) -> Option<&'static str> {
         match self {

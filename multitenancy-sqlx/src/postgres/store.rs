@@ -19,13 +19,13 @@ use super::{
     audit::{self, Fault},
     builder::PgStoreBuilder,
     checked::Checked,
-    checkout::{limits, session, told},
+    checkout::told,
     engine::{Place, Pool},
     error::store_error,
     listen::Listening,
     login::Login,
     migration::{self, Schema},
-    place::{APP_ROLE, Home},
+    place::Home,
 };
 use crate::connections::Connections;
 
@@ -81,26 +81,14 @@ impl PgStore {
             false => runtime,
         };
         let login = Login::examine(runtime, &admin, builder.allow_privileged_url).await?;
-        let mut settings = limits(builder.timeouts);
-        if login.role.is_none() {
-            settings.push(("role", APP_ROLE.to_owned()));
-        }
-        admin.audit.login = login.role;
-        let (signals, checked): (Arc<Signals>, Arc<Checked>) = Default::default();
-        let forgetting = checked.clone();
-        signals.on_tenant_changed(move |tenant| forgetting.forget(tenant.map(Plane::Tenant)));
-        let direct = if pooled { &admin.options } else { &login.options };
         let name = format!("multitenancy {}", builder.environment.uuid().simple());
+        let signals = Arc::<Signals>::default();
+        let checked = Checked::following(&signals);
+        let direct = if pooled { &admin.options } else { &login.options };
         let listener = direct.clone().application_name(&format!("{name} listener"));
         let listening = Listening::start(listener, name.clone(), signals.clone());
-        let runtime = login.options.application_name(&name);
-        let (runtime, local) = match pooled {
-            true => {
-                settings.extend(session(&name));
-                (runtime, told(&settings))
-            }
-            false => (runtime.options(settings), String::new()),
-        };
+        let (runtime, local) = told(&login, &name, builder.timeouts, pooled);
+        admin.audit.login = login.role;
         let open = builder.limits.open;
         let default = builder.default_isolation;
         let mut isolations = [Isolation::Shared, Isolation::Schema, Isolation::Database];
@@ -121,24 +109,29 @@ impl PgStore {
             listening,
         };
         let store = Self { inner: Arc::new(inner) };
-        let control = ControlContext::system("start");
-        let ready = match store.read_control(&control).await {
+        store.make_when_new().await?;
+        Ok(store)
+    }
+
+    /// Makes what an empty database needs, and refuses an unsafe one.
+    async fn make_when_new(&self) -> Result<()> {
+        let ready = match self.read_control(&ControlContext::system("start")).await {
             Err(error) if error.code() == "tenant_storage_missing" => {
-                store.make().await?;
+                self.make().await?;
                 Ok(())
             }
             Err(error) if error.code() == migration::UPGRADING => Ok(()),
             other => other.map(drop),
         };
         // First, for it says why nothing could be read.
-        audit::refuse(&store.admin().audit(&Home::control()).await?)?;
-        ready.map(|()| store)
+        audit::refuse(&self.inner.admin.audit(Home::Control).await?)?;
+        ready
     }
 
     /// Everything that would let one tenant at another's rows: in the control plane's database, with all schemas in it,
     /// and in each tenant's own database. Empty when all is safe.
     pub async fn audit(&self) -> Result<Vec<Fault>> {
-        let mut faults = self.admin().audit(&Home::control()).await?;
+        let mut faults = self.inner.admin.audit(Home::Control).await?;
         let mut unit = self.read_control(&ControlContext::system("audit")).await?;
         let tenants: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM multitenancy_tenants WHERE isolation = 'database' AND status IN ('active', 'suspended')",
@@ -149,7 +142,7 @@ impl PgStore {
         drop(unit);
         for tenant in tenants {
             let home = Home::of_tenant(TenantId::from_uuid(tenant), Isolation::Database);
-            faults.extend(self.admin().audit(&home).await?);
+            faults.extend(self.inner.admin.audit(home).await?);
         }
         Ok(faults)
     }
@@ -190,7 +183,7 @@ impl PgStore {
     pub async fn migrate(&self) -> Result<()> {
         let report = self.migrate_all(&FleetOptions::default()).await?.finish().await;
         // First: whoever goes on without the tenants that failed must not go on with unsafe ones.
-        audit::refuse(&self.admin().audit(&Home::control()).await?)?;
+        audit::refuse(&self.inner.admin.audit(Home::Control).await?)?;
         report.into_result()
     }
 
@@ -202,18 +195,6 @@ impl PgStore {
         &self.inner.tenant_schema
     }
 
-    pub(super) fn admin(&self) -> &Admin {
-        &self.inner.admin
-    }
-
-    pub(super) fn checked(&self) -> &Arc<Checked> {
-        &self.inner.checked
-    }
-
-    pub(super) fn pool(&self) -> &Pool {
-        &self.inner.pool
-    }
-
     async fn open_control(&self, context: &ControlContext, writes: bool) -> Result<PgControlTransaction> {
         let unit = self.unit(Plane::Control, Place::Control, writes, context.origin()).await?;
         Ok(PgTransaction::new(unit, context.clone()))
@@ -221,7 +202,7 @@ impl PgStore {
 
     async fn open_tenant(&self, context: &TenantContext, writes: bool) -> Result<PgTransaction> {
         let tenant = context.tenant();
-        let place = Place::of_tenant(tenant.id, tenant.isolation);
+        let place = Home::of_tenant(tenant.id, tenant.isolation).place();
         let unit = self.unit(Plane::Tenant(tenant.id), place, writes, context.origin()).await?;
         Ok(PgTransaction::new(unit, context.clone()))
     }

@@ -10,11 +10,12 @@ use super::error::{no_such_table, store_error};
 use crate::migrations::Migrations;
 
 /// A plane's file.
+#[derive(Clone, Copy)]
 pub(super) struct Home(pub Plane);
 
 impl Home {
     /// Whose mark says where it is.
-    pub fn plane(&self) -> Plane {
+    pub fn plane(self) -> Plane {
         self.0
     }
 }
@@ -60,7 +61,7 @@ impl Schema {
     pub async fn mark(
         &self,
         connection: &mut SqliteConnection,
-        home: &Home,
+        home: Home,
         fingerprint: &str,
     ) -> sqlx::Result<()> {
         sqlx::query(
@@ -75,12 +76,12 @@ impl Schema {
     }
 
     /// A connection to a file leads nowhere else.
-    pub async fn stay(&self, _: &mut SqliteConnection, _: &Home) -> sqlx::Result<()> {
+    pub async fn stay(&self, _: &mut SqliteConnection, _: Home) -> sqlx::Result<()> {
         Ok(())
     }
 
     /// Who has the file has its tables.
-    pub async fn grant(&self, _: &mut SqliteConnection, _: &Home) -> sqlx::Result<()> {
+    pub async fn grant(&self, _: &mut SqliteConnection, _: Home) -> sqlx::Result<()> {
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl Worker {
 impl FleetWorker for Worker {
     async fn migrate(&mut self, tenants: &[FleetTenant]) -> Result<Outcome> {
         let Some(tenant) = tenants.first() else { return Ok(Outcome::Current) };
-        self.store.bring_tenant(tenant.id, self.version, Missing::Refuse).await
+        self.store.migrate_tenant(tenant.id, self.version, Missing::Refuse).await
     }
 
     async fn close(&mut self) {}
@@ -78,7 +78,7 @@ impl Drop for Moving {
 impl SqliteStore {
     pub(super) async fn migrate_control(&self) -> Result<()> {
         let version = self.schema(Plane::Control).migrations.newest();
-        self.bring_file(Plane::Control, version, Missing::Make).await.map(drop)
+        self.migrate_file(Plane::Control, version, Missing::Make).await.map(drop)
     }
 
     /// Each tenant has a file of its own.
@@ -94,17 +94,17 @@ impl SqliteStore {
 
     pub(super) async fn make_storage(&self, tenant: TenantId) -> Result<()> {
         let version = self.tenant_schema().migrations.newest();
-        self.bring_tenant(tenant, version, Missing::Make).await.map(drop)
+        self.migrate_tenant(tenant, version, Missing::Make).await.map(drop)
     }
 
-    async fn bring_tenant(&self, tenant: TenantId, version: i64, absent: Missing) -> Result<Outcome> {
+    async fn migrate_tenant(&self, tenant: TenantId, version: i64, absent: Missing) -> Result<Outcome> {
         let plane = Plane::Tenant(tenant);
         self.moving().push(plane);
         let moving = Moving(self.clone(), plane);
         // A reader has its snapshot from its first statement on: one that has begun before must not see what comes.
         let place = Place { plane, access: Access::Read };
         let readers = self.pool(plane).alone(place, self.width(place)).await?;
-        let outcome = self.bring_file(plane, version, absent).await?;
+        let outcome = self.migrate_file(plane, version, absent).await?;
         self.no_longer_outdated(tenant);
         self.record(&[tenant], self.tenant_schema().migrations.fingerprint_at(version)?).await?;
         drop((moving, readers));
@@ -112,13 +112,13 @@ impl SqliteStore {
     }
 
     /// Migrates on a connection that is made for it and then closed, under the file's write turn.
-    async fn bring_file(&self, plane: Plane, version: i64, absent: Missing) -> Result<Outcome> {
+    async fn migrate_file(&self, plane: Plane, version: i64, absent: Missing) -> Result<Outcome> {
         close_file(self.pool(plane), plane).await;
         let (mut connection, slot) = self.lease(plane, Access::Write, absent).await?;
-        let brought = self.schema(plane).bring(&mut connection, &Home(plane), version, absent).await;
+        let migrated = self.schema(plane).migrate(&mut connection, Home(plane), version, absent).await;
         close(connection).await;
         drop(slot);
-        brought
+        migrated
     }
 
     /// A connection to a file at whatever schema. It is closed in the end, and never given back to the others.

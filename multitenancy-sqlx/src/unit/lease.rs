@@ -35,16 +35,21 @@ enum Phase {
 /// that is dropped at any point leaves nothing for the next borrower (S28): an open transaction is rolled back, and
 /// a connection of unknown state is closed, before the slot is given on.
 pub(super) struct Lease {
-    connection: Option<Connection>,
-    slot: Option<Slot>,
+    /// `None` as soon as it is given back, which dropping it does.
+    loan: Option<Loan>,
     phase: Phase,
     writes: bool,
     pool: Arc<Pool>,
-    effects: Option<Effects>,
+}
+
+struct Loan {
+    connection: Connection,
+    slot: Slot,
+    effects: Effects,
 }
 
 /// What to tell once the outcome is settled.
-pub(super) struct Effects {
+struct Effects {
     signals: Arc<Signals>,
     plane: Plane,
     outbox_grew: bool,
@@ -64,21 +69,14 @@ impl Lease {
     ) -> sqlx::Result<Self> {
         let effects =
             Effects { signals, plane, outbox_grew: false, changed_tenants: Vec::new(), committing: false };
-        let mut lease = Self {
-            connection: Some(connection),
-            slot: Some(slot),
-            phase: Phase::Unknown,
-            writes,
-            pool,
-            effects: Some(effects),
-        };
-        if let Some(connection) = &mut lease.connection {
+        let loan = Some(Loan { connection, slot, effects });
+        let mut lease = Self { loan, phase: Phase::Unknown, writes, pool };
+        if let Some(Loan { connection, slot, .. }) = &mut lease.loan {
             // One that was open may still be busy with what an earlier unit has left behind.
-            let left_open = lease.slot.as_mut().is_some_and(Slot::take_left_open);
-            let reused = lease.slot.as_ref().is_some_and(|slot| slot.reused);
             let limits = lease.pool.limits();
-            let bound = if reused && limits.defers { engine::BUSY.min(limits.wait) } else { limits.wait };
-            let begun = timeout(bound, engine::begin(connection, statement, left_open));
+            let bound =
+                if slot.reused && limits.defers { engine::BUSY.min(limits.wait) } else { limits.wait };
+            let begun = timeout(bound, engine::begin(connection, statement, slot.take_left_open()));
             begun.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         }
         lease.phase = Phase::Open;
@@ -87,7 +85,7 @@ impl Lease {
 
     /// The connection.
     pub fn connection(&mut self) -> Result<&mut Connection> {
-        self.connection.as_mut().ok_or_else(|| Error::internal("the unit of work has ended"))
+        self.loan().map(|loan| &mut loan.connection)
     }
 
     /// Refuses to write through a unit that only reads.
@@ -100,15 +98,15 @@ impl Lease {
 
     /// What to tell once this unit's outcome is settled: that an event was appended.
     pub fn outbox_grew(&mut self) {
-        if let Some(effects) = &mut self.effects {
-            effects.outbox_grew = true;
+        if let Some(loan) = &mut self.loan {
+            loan.effects.outbox_grew = true;
         }
     }
 
     /// Likewise: that a tenant's row was changed.
     pub fn tenant_changed(&mut self, id: TenantId) {
-        if let Some(effects) = &mut self.effects {
-            effects.changed_tenants.push(id);
+        if let Some(loan) = &mut self.loan {
+            loan.effects.changed_tenants.push(id);
         }
     }
 
@@ -118,12 +116,9 @@ impl Lease {
             return Ok(());
         }
         self.phase = Phase::Unknown;
-        let Some(effects) = &mut self.effects else {
-            return Err(Error::internal("the unit of work has ended"));
-        };
+        let Loan { connection, effects, .. } = self.loan()?;
         effects.committing = true;
-        let (plane, changed) = (effects.plane, effects.changed_tenants.clone());
-        match engine::commit(self.connection()?, plane, &changed).await {
+        match engine::commit(connection, effects.plane, &effects.changed_tenants).await {
             Ok(Committed::Done { clean }) => {
                 if clean {
                     self.phase = Phase::Clean;
@@ -146,6 +141,10 @@ impl Lease {
             }
         }
     }
+
+    fn loan(&mut self) -> Result<&mut Loan> {
+        self.loan.as_mut().ok_or_else(|| Error::internal("the unit of work has ended"))
+    }
 }
 
 impl Drop for Effects {
@@ -164,28 +163,21 @@ impl Drop for Effects {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (Some(mut connection), Some(mut slot)) = (self.connection.take(), self.slot.take()) else {
-            return;
-        };
-        let (phase, writes) = (self.phase, self.writes);
-        let (pool, mut effects) = (self.pool.clone(), self.effects.take());
+        let Some(Loan { mut connection, mut slot, effects }) = self.loan.take() else { return };
+        let (mut phase, writes, pool) = (self.phase, self.writes, self.pool.clone());
         // Most units read, and end here. A task to wait in would cost them an eighth of their speed.
-        let phase = match phase {
-            Phase::Open if !writes && pool.limits().defers && engine::start_roll_back(&mut connection) => {
-                slot.leave_open(engine::LEAVES_OPEN);
-                Phase::Clean
-            }
-            phase => phase,
-        };
-        let unfinished = match phase {
-            Phase::Clean => {
-                // Before the commit returns to its caller.
-                drop(effects.take());
-                pool.release(connection, slot)
-            }
-            Phase::Open | Phase::Unknown => Some((connection, slot)),
-        };
-        let Some((connection, slot)) = unfinished else { return };
+        let defers = phase == Phase::Open && !writes && pool.limits().defers;
+        if defers && engine::start_roll_back(&mut connection) {
+            slot.leave_open(engine::LEAVES_OPEN);
+            phase = Phase::Clean;
+        }
+        let mut effects = Some(effects);
+        if phase == Phase::Clean {
+            // Before the commit returns to its caller.
+            drop(effects.take());
+            let Some(unwanted) = pool.release(connection, slot) else { return };
+            (connection, slot) = unwanted;
+        }
         // Without a runtime the connection is dropped: SQLite rolls back what was open when it closes.
         let Ok(runtime) = Handle::try_current() else { return };
         let cut_off = writes.then(|| slot.cut_off());

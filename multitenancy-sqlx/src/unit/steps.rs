@@ -17,10 +17,10 @@ use crate::migrations::{Applied, Missing, Step, UNDERWAY};
 impl Schema {
     /// Brings `home`, which the connection is at and nobody else changes, to `version`. After an error the connection may
     /// be in the midst of a transaction: close it.
-    pub async fn bring(
+    pub async fn migrate(
         &self,
         connection: &mut Connection,
-        home: &Home,
+        home: Home,
         version: i64,
         absent: Missing,
     ) -> Result<Outcome> {
@@ -69,13 +69,7 @@ impl Schema {
         sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await
     }
 
-    async fn take(
-        &self,
-        connection: &mut Connection,
-        home: &Home,
-        step: &Step<'_>,
-        mark: &str,
-    ) -> Result<()> {
+    async fn take(&self, connection: &mut Connection, home: Home, step: &Step<'_>, mark: &str) -> Result<()> {
         self.try_step(connection, home, step, mark).await.map_err(|error| {
             let migration = step.migration;
             let (verb, version, name) =
@@ -91,7 +85,7 @@ impl Schema {
     async fn try_step(
         &self,
         connection: &mut Connection,
-        home: &Home,
+        home: Home,
         Step { history, migration }: &Step<'_>,
         mark: &str,
     ) -> sqlx::Result<()> {
