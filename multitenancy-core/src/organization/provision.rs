@@ -1,5 +1,5 @@
 //! From a registered tenant to an active one. Each step can be done again, so what a crash interrupts is done
-//! again from the first.
+//! again from the first. Two may be at it: a process that starts takes what another is still making for interrupted.
 
 use std::sync::Arc;
 
@@ -91,7 +91,14 @@ async fn add_owner(store: &dyn Store, tenant: &Tenant) -> Result<()> {
         platform_user_id: Some(owner.id),
         ..User::new(id, owner.email, vec![Role::OWNER], environment.now())
     };
-    unit.users().insert(&user, None).await?;
+    if let Err(error) = unit.users().insert(&user, None).await {
+        drop(unit);
+        let mut unit = store.read(&context).await?;
+        return match unit.users().find_by_platform_user(owner.id).await? {
+            Some(_) => Ok(()),
+            None => Err(error),
+        };
+    }
     unit.publish(UserCreated { user_id: id, platform_user_id: Some(owner.id) }).await?;
     unit.commit().await
 }
@@ -101,6 +108,10 @@ async fn activate(store: &dyn Store, tenant: &Tenant) -> Result<Tenant> {
     let status = tenant.status.transition(TenantStatus::Active)?;
     let mut unit = store.control(&ControlContext::system(REASON)).await?;
     if !unit.tenants().set_status(tenant.id, tenant.status, status, now).await? {
+        match unit.tenants().find(&tenant.id.into()).await? {
+            Some(found) if found.status == status => return Ok(found),
+            _ => {}
+        }
         let changed =
             Error::new(ErrorKind::Conflict, "invalid_transition", "the organization has changed meanwhile");
         return Err(changed.with_context("tenant", tenant.id));

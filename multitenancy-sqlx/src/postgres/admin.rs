@@ -1,6 +1,8 @@
 //! What units of work may not do: making roles, schemas and databases. It has connections of its own, with the rights to
 //! do it.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use multitenancy_core::{Isolation, Result, Tenant, TenantId, store::fleet::Outcome};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
@@ -20,9 +22,15 @@ use crate::{
 pub(super) struct Admin {
     pub options: PgConnectOptions,
     pub audit: AuditOptions,
+    /// To what one tenant's schema was brought when the whole database was last found safe.
+    safe: Mutex<Option<String>>,
 }
 
 impl Admin {
+    pub fn new(options: PgConnectOptions, audit: AuditOptions) -> Self {
+        Self { options, audit, safe: Mutex::default() }
+    }
+
     /// Makes the role that units of work run as, when it is not there.
     pub async fn make_role(&self) -> Result<()> {
         let mut connection = self.connect(Home::Control).await?;
@@ -63,16 +71,34 @@ impl Admin {
             schema.refuse_others(connection, home.plane()).await?;
         }
         let outcome = schema.migrate(connection, home, version, absent).await?;
-        // The control plane's database is looked at as a whole, once when all is migrated.
-        if home.database().is_some() && (absent == Missing::Make || !matches!(outcome, Outcome::Current)) {
+        let goal = schema.migrations.fingerprint_at(version)?;
+        if self.is_to_audit(home, absent, &outcome, goal) {
             let faults = audit::examine(connection, &self.audit).await?;
             if let Err(unsafe_) = audit::refuse(&faults) {
                 // Refused until it is mended, and looked at again by the next migration.
                 schema.mark(connection, home, UNDERWAY).await.map_err(store_error)?;
                 return Err(unsafe_);
             }
+            if let Home::Schema(_) = home {
+                *self.safe() = Some(goal.to_owned());
+            }
         }
         Ok(outcome)
+    }
+
+    /// Whether what was brought to `goal` is to be audited before anybody is served from it. An audit reads the catalogue of
+    /// the whole database: of the schemas in it, all of which have had the same migrations, only the first pays for it.
+    fn is_to_audit(&self, home: Home, absent: Missing, outcome: &Outcome, goal: &str) -> bool {
+        let migrated = !matches!(outcome, Outcome::Current);
+        match home {
+            Home::Control | Home::Shared => migrated,
+            Home::Database(_) => migrated || absent == Missing::Make,
+            Home::Schema(_) => migrated && self.safe().as_deref() != Some(goal),
+        }
+    }
+
+    fn safe(&self) -> MutexGuard<'_, Option<String>> {
+        self.safe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a tenant in among those that share the tables at `home`, if these are at `schema`.
@@ -161,15 +187,24 @@ impl Admin {
     }
 }
 
+/// Goes to `home`, to look at it while others may change it.
+pub(super) async fn visit(connection: &mut PgConnection, home: Home) -> Result<()> {
+    execute(connection, AssertSqlSafe(going(home))).await.map_err(store_error)
+}
+
 /// Goes to `home`, and waits for the only right to change it, held until the connection goes elsewhere or is closed: many
-/// processes may start at once. Takes back what was told the session before.
-pub(super) async fn enter(connection: &mut PgConnection, home: Home) -> Result<()> {
-    let schema = home.schema();
-    let sql = format!(
-        "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; SELECT pg_advisory_unlock_all(); \
-         SET search_path TO {schema}; SELECT pg_advisory_lock(hashtextextended('multitenancy:{schema}', 0))"
-    );
-    execute(connection, AssertSqlSafe(sql)).await.map_err(store_error)
+/// processes may start at once.
+async fn enter(connection: &mut PgConnection, home: Home) -> Result<()> {
+    let lock = format!("SELECT pg_advisory_lock(hashtextextended('multitenancy:{}', 0))", home.schema());
+    execute(connection, AssertSqlSafe(format!("{}; {lock}", going(home)))).await.map_err(store_error)
+}
+
+/// Takes back what the session was told before, too.
+fn going(home: Home) -> String {
+    format!(
+        "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; SELECT pg_advisory_unlock_all(); SET search_path TO {}",
+        home.schema()
+    )
 }
 
 /// Waits for the only right to change `what` in this database.

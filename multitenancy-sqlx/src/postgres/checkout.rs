@@ -7,7 +7,7 @@ use super::{
     builder::Timeouts,
     checked::Looking,
     engine::{self, Place},
-    error::{is, store_error, unreachable},
+    error::{is, store_error},
     lease::Lease,
     login::Login,
     migration,
@@ -40,7 +40,9 @@ impl PgStore {
             let signals = inner.signals.clone();
             match Lease::begin(inner.pool.clone(), leased, statement, (plane, writes), signals).await {
                 Ok(lease) => break (lease, !reused),
-                Err(error) if reused && unusable(&error) && monotonic() < deadline => {}
+                // It has died while it was idle, as all do when the server is started anew; it does not answer; or it answers
+                // something else, which is nobody else's to read.
+                Err(_) if reused && monotonic() < deadline => {}
                 Err(error) => return Err(store_error(error)),
             }
         };
@@ -91,12 +93,6 @@ impl PgStore {
         engine::adopt(&mut connection).await.map_err(store_error)?;
         Ok(connection)
     }
-}
-
-/// Whether the connection is to blame, and another one will do: it has died while it was idle, as all do when the server is
-/// started anew; it does not answer; or it answers something else.
-fn unusable(error: &sqlx::Error) -> bool {
-    unreachable(error) || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_))
 }
 
 /// How units of work connect, and what each transaction is told: its limits and its role. A pooler's connections keep no

@@ -1,18 +1,17 @@
 //! What units of work need of PostgreSQL.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use multitenancy_core::{Plane, TenantId};
-use sqlx::{
-    AssertSqlSafe, Connection as _, Either, PgConnection, Postgres, Row, SqlSafeStr, postgres::PgArguments,
-};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, SqlSafeStr, postgres::PgArguments};
 use sqlx_core::transaction::TransactionManager;
 
-use super::{error::is, listen};
+use super::{
+    error::{answered, is},
+    listen,
+    question::{Question, out_of_step},
+};
 use crate::connections::{self, Connections, Rest};
 
 pub(super) type Db = Postgres;
@@ -21,6 +20,8 @@ pub(super) type Connection = PgConnection;
 /// What begins a transaction.
 pub(super) struct Statement {
     pub begin: &'static str,
+    /// The database that the connection must be to, where there are several.
+    pub database: Option<String>,
     /// What is selected first in it, for what that sets.
     pub local: String,
     /// Whether nothing of what the connection knows is to be used again: neither what was prepared on it, nor what the
@@ -62,57 +63,46 @@ const AT_REST: usize = 1;
 /// Takes back what the session was told besides the transaction (S30). A cursor that outlives its transaction (WITH HOLD)
 /// has rows that no policy looks at again. Not `DISCARD ALL`: it would throw prepared
 /// statements away that sqlx believes in.
-macro_rules! reset {
-    () => {
-        "RESET ALL; RESET ROLE; CLOSE ALL; UNLISTEN *; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all()"
-    };
-}
+const RESETS: [&str; 6] = [
+    "RESET ALL",
+    "RESET ROLE",
+    "CLOSE ALL",
+    "UNLISTEN *",
+    "DISCARD SEQUENCES",
+    "SELECT pg_advisory_unlock_all()",
+];
 
 /// Has sqlx count one transaction for good: the one that is ours to begin and to end. So what the application nests in
 /// it is a savepoint, and sqlx itself never ends it.
 pub(super) async fn adopt(connection: &mut Connection) -> sqlx::Result<()> {
     Manager::begin(connection, None).await?;
-    execute(connection, concat!("COMMIT; ", reset!())).await
+    execute(connection, AssertSqlSafe(format!("COMMIT; {}", RESETS.join("; ")))).await
 }
 
 /// Begins, in one message with the rollback of the unit before when that was `left_open`: what this takes back of the
 /// session comes again when it is rolled back itself, and is taken back again by whoever begins next.
-///
-/// The answer must be the one to this very message: sqlx does not count what COPY is answered, so a connection on which one
-/// has failed, or was cut off, would give each statement the answer to an earlier one.
 pub(super) async fn begin(
     connection: &mut Connection,
-    Statement { begin, local, forget }: Statement,
+    Statement { begin, database, local, forget }: Statement,
     left_open: bool,
 ) -> sqlx::Result<()> {
-    static BEGUN: AtomicU64 = AtomicU64::new(0);
-    let number = BEGUN.fetch_add(1, Ordering::Relaxed).to_string();
     let deallocate = if forget { "DEALLOCATE ALL; " } else { "" };
+    let question = Question::new(database);
+    let select = format!("{deallocate}SELECT {}, {local}", question.asked);
     let statement = match left_open {
-        true => format!(
-            "ROLLBACK; {begin}; RESET ALL; RESET ROLE; {deallocate}SELECT '{number}', {local}, pg_advisory_unlock_all()"
-        ),
-        false => format!("{begin}; {deallocate}SELECT '{number}', {local}"),
+        true => {
+            format!("ROLLBACK; {begin}; RESET ALL; RESET ROLE; CLOSE ALL; {select}, pg_advisory_unlock_all()")
+        }
+        false => format!("{begin}; {select}"),
     };
     if forget {
         connection.clear_cached_statements().await?;
     }
-    let mut answers = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_many(&mut *connection);
-    let mut ours = false;
-    while let Some(answer) = answers.next().await {
-        if let Either::Right(row) = answer? {
-            ours = row.try_get::<&str, _>(0).is_ok_and(|answered| answered == number);
-        }
-    }
-    match ours {
-        true => Ok(()),
-        false => Err(sqlx::Error::Protocol("what is answered is not what was asked".to_owned())),
-    }
+    question.ask(connection, statement).await.into_result()
 }
 
-/// How many statements of the message that commits are answered when it is done, and how many there are.
+/// How many statements of the message that commits are done when it is committed.
 const UP_TO_COMMIT: usize = 2;
-const TO_COMMIT: usize = 8;
 
 /// Commits, and tells other processes which tenants have changed.
 pub(super) async fn commit(
@@ -125,36 +115,32 @@ pub(super) async fn commit(
     }
     // PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any. A SELECT before it fails,
     // also when this is no longer the transaction that began as this plane's.
+    let question = Question::new(None);
     let mut statement = format!(
-        "SELECT 1 / (current_setting('app.tenant_id', true) IS NOT DISTINCT FROM '{}')::int",
+        "SELECT {}, 1 / (current_setting('app.tenant_id', true) IS NOT DISTINCT FROM '{}')::int",
+        question.asked,
         plane.scope()
     );
     if !changed.is_empty() {
         statement.push_str(&format!(", ({})", listen::notify(changed)));
     }
-    statement.push_str(concat!("; COMMIT; ", reset!()));
-    let mut answers = sqlx::raw_sql(AssertSqlSafe(statement)).execute_many(connection);
-    let mut answered = 0;
-    while let Some(answer) = answers.next().await {
-        match answer {
-            Ok(_) => answered += 1,
-            // It has happened, whatever befell the connection afterwards.
-            Err(_) if answered >= UP_TO_COMMIT => return Ok(Committed::Done { clean: false }),
-            Err(error) if is(&error, "25P02") => {
-                return Ok(Committed::Refused("a statement of it has failed"));
-            }
-            Err(error) if is(&error, "22012") => {
-                return Ok(Committed::Refused("a statement of it has ended it"));
-            }
-            Err(error) => return Err(error),
-        }
+    statement.push_str("; COMMIT; ");
+    statement.push_str(&RESETS.join("; "));
+    let answer = question.ask(connection, statement).await;
+    // It has happened, whatever befell the connection afterwards.
+    if answer.ours && answer.done >= UP_TO_COMMIT {
+        return Ok(Committed::Done { clean: answer.error.is_none() });
     }
-    match answered {
-        TO_COMMIT => Ok(Committed::Done { clean: true }),
-        // The answer to something else.
-        _ => Err(sqlx::Error::Protocol(format!(
-            "{answered} answers to the {TO_COMMIT} statements of a commit"
-        ))),
+    let ours = answer.ours;
+    let Err(error) = answer.into_result() else { return Err(out_of_step()) };
+    // What fails before the question is answered may be what was sent before it, unless the next answer is in step.
+    if !ours && answered(&error) {
+        roll_back(connection, true).await.map_err(|_| out_of_step())?;
+    }
+    match error {
+        error if is(&error, "25P02") => Ok(Committed::Refused("a statement of it has failed")),
+        error if is(&error, "22012") => Ok(Committed::Refused("a statement of it has ended it")),
+        error => Err(error),
     }
 }
 
@@ -163,7 +149,9 @@ pub(super) async fn roll_back(connection: &mut Connection, _writes: bool) -> sql
     if Manager::get_transaction_depth(connection) != AT_REST {
         return Err(sqlx::Error::InvalidSavePointStatement);
     }
-    execute(connection, concat!("ROLLBACK; ", reset!())).await
+    let question = Question::new(None);
+    let statement = format!("ROLLBACK; SELECT {}; {}", question.asked, RESETS.join("; "));
+    question.ask(connection, statement).await.into_result()
 }
 
 /// Whether [`start_roll_back`] leaves the transaction open.
@@ -188,7 +176,7 @@ impl Rest for PgConnection {
     }
 
     async fn settle(&mut self) -> bool {
-        execute(self, concat!("ROLLBACK; ", reset!())).await.is_ok()
+        roll_back(self, false).await.is_ok()
     }
 }
 

@@ -9,7 +9,8 @@ use sqlx::PgConnection;
 
 use super::{
     PgStore,
-    admin::enter,
+    admin::visit,
+    engine::execute,
     error::{no_such_table, store_error},
     migration::{self, Schema},
     place::Home,
@@ -37,15 +38,19 @@ impl Worker {
         let mut connection = self.connect(home).await?;
         let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
         let found = async {
-            enter(&mut connection, home).await?;
+            visit(&mut connection, home).await?;
+            // The mark and the history of one moment: it may be on its way.
+            let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            execute(&mut connection, snapshot).await.map_err(store_error)?;
             let marker = schema.marker(&mut connection, plane).await?;
             let marker = marker.ok_or_else(|| migration::missing(plane))?;
-            let applied = schema.applied(&mut connection).await;
-            match applied {
+            let applied = match schema.applied(&mut connection).await {
                 // The application's history begins with its first migration.
-                Err(error) if no_such_table(&error) => Ok((marker, Vec::new())),
-                other => Ok((marker, other.map_err(store_error)?)),
-            }
+                Err(error) if no_such_table(&error) => Vec::new(),
+                other => other.map_err(store_error)?,
+            };
+            execute(&mut connection, "ROLLBACK").await.map_err(store_error)?;
+            Ok((marker, applied))
         };
         let found = found.await;
         match found {
@@ -122,6 +127,11 @@ impl PgStore {
         self.inner.admin.migrate(&mut connection, home, schema, version, Missing::Make).await?;
         close(connection).await;
         Ok(())
+    }
+
+    /// How many may be migrated at once: as many as units of work may be at work.
+    pub(super) fn budget(&self) -> usize {
+        self.inner.pool.limits().open
     }
 
     /// Those that share tables are one group.

@@ -13,6 +13,7 @@ mod login;
 mod migration;
 mod migrator;
 mod place;
+mod question;
 mod refusal;
 mod store;
 

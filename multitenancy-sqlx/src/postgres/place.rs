@@ -111,5 +111,9 @@ pub(super) fn begin((place, plane): (Place, Plane), writes: bool, pooled: bool, 
     if let Some(path) = path {
         local.push_str(&format!(", set_config('search_path', '{path}', true)"));
     }
-    Statement { begin, local, forget }
+    let database = match place {
+        Place::Database(tenant) => Some(storage_name(tenant)),
+        Place::Control | Place::Shared | Place::Schemas => None,
+    };
+    Statement { begin, database, local, forget }
 }

@@ -72,7 +72,7 @@ impl PgStore {
         admin: Option<PgConnectOptions>,
     ) -> Result<Self> {
         let reference_tables = builder.audit.reference_tables.clone();
-        let mut admin = Admin { options: admin.unwrap_or_else(|| runtime.clone()), audit: builder.audit };
+        let mut admin = Admin::new(admin.unwrap_or_else(|| runtime.clone()), builder.audit);
         admin.make_role().await?;
         let pooled = builder.pooled;
         let runtime = match pooled {

@@ -258,6 +258,11 @@ impl SqliteStore {
         }
     }
 
+    /// How many may be migrated at once: each takes a connection.
+    pub(super) fn budget(&self) -> usize {
+        self.inner.tenants.limits().open
+    }
+
     pub(super) fn pool(&self, plane: Plane) -> &Arc<Pool> {
         match plane {
             Plane::Control => &self.inner.control,

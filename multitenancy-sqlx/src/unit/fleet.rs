@@ -62,7 +62,7 @@ impl Fleet for Engine {
             self.leave(&others, &recorded).await?;
         }
         let groups = self.groups(&all, others, &options.tenants, version).await?;
-        let at_once = options.at_once.clamp(1, groups.len().max(1));
+        let at_once = options.at_once.min(self.budget()).clamp(1, groups.len().max(1));
         let workers = (0..at_once).map(|_| Worker::new(self.clone(), version)).collect();
         Ok(FleetRun::start(there.len(), groups, workers))
     }

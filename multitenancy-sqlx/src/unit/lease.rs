@@ -120,6 +120,7 @@ impl Lease {
         effects.committing = true;
         match engine::commit(connection, effects.plane, &effects.changed_tenants).await {
             Ok(Committed::Done { clean }) => {
+                effects.tell();
                 if clean {
                     self.phase = Phase::Clean;
                 }
@@ -147,9 +148,10 @@ impl Lease {
     }
 }
 
-impl Drop for Effects {
-    fn drop(&mut self) {
-        if !self.committing {
+impl Effects {
+    /// Tells them, once.
+    fn tell(&mut self) {
+        if !std::mem::take(&mut self.committing) {
             return;
         }
         if self.outbox_grew {
@@ -161,9 +163,15 @@ impl Drop for Effects {
     }
 }
 
+impl Drop for Effects {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(Loan { mut connection, mut slot, effects }) = self.loan.take() else { return };
+        let Some(Loan { effects, mut slot, mut connection }) = self.loan.take() else { return };
         let (mut phase, writes, pool) = (self.phase, self.writes, self.pool.clone());
         // Most units read, and end here. A task to wait in would cost them an eighth of their speed.
         let defers = phase == Phase::Open && !writes && pool.limits().defers;
@@ -171,10 +179,7 @@ impl Drop for Lease {
             slot.leave_open(engine::LEAVES_OPEN);
             phase = Phase::Clean;
         }
-        let mut effects = Some(effects);
         if phase == Phase::Clean {
-            // Before the commit returns to its caller.
-            drop(effects.take());
             let Some(unwanted) = pool.release(connection, slot) else { return };
             (connection, slot) = unwanted;
         }

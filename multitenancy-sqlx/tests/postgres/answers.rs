@@ -71,6 +71,66 @@ async fn s29_a_failed_copy_is_not_committed() {
     assert_eq!(rows, 0);
 }
 
+/// A failed COPY in a savepoint leaves the transaction as it was, and each answer belonging to an earlier question.
+async fn fall_behind(tx: &mut PgTransaction) {
+    run(tx.conn(), "SAVEPOINT s").await.unwrap();
+    assert!(tx.conn().copy_out_raw("COPY nowhere TO STDOUT").await.is_err());
+    run(tx.conn(), "ROLLBACK TO s").await.unwrap();
+}
+
+/// S29: an answer to something else is not taken for that of COMMIT, however much it looks like it: neither success when
+/// nothing is committed, nor a failure that could be tried again when it is.
+#[tokio::test]
+async fn s29_a_commit_that_hears_other_answers_is_unknown() {
+    /// What is asked after the connection has fallen behind, so often; and what the COMMIT does.
+    const QUESTIONS: [(usize, &[&str], &str); 4] = [
+        (1, &["SELECT 1; SELECT 2; INSERT INTO nowhere VALUES (1)"], "acme"),
+        (
+            1,
+            &[
+                "SELECT 1; SELECT 2; SELECT 3; SELECT 4; SELECT 5; SELECT 6; SELECT 7; INSERT INTO nowhere VALUES (1)",
+            ],
+            "acme",
+        ),
+        (1, &["SELECT 1; SELECT 2; SELECT 3; SELECT 4; SELECT 5; SELECT 6; SELECT 7; SELECT 8"], "acme,told"),
+        (2, &["SAVEPOINT t", "INSERT INTO nowhere VALUES (1)", "ROLLBACK TO t"], "acme,told"),
+    ];
+    for (times, questions, found) in QUESTIONS {
+        let stage = Stage::new().await;
+        let [acme, globex] = two(&stage).await;
+        let store = on_one_connection(&stage).await;
+        let mut tx = store.begin(&acme).await.unwrap();
+        insert(&mut tx, "told").await;
+        for _ in 0..times {
+            fall_behind(&mut tx).await;
+        }
+        for question in questions {
+            let _earlier_answer = run(tx.conn(), *question).await;
+        }
+        let unknown = tx.commit().await.unwrap_err();
+        assert_eq!((unknown.kind(), unknown.code()), (ErrorKind::Unknown, "commit_unknown"), "{questions:?}");
+        assert_eq!(names(&store, &globex).await, "globex");
+        assert_eq!(names(&store, &acme).await, found, "{questions:?}");
+    }
+}
+
+/// E3: an export that fails after its first rows leaves its error unread: it is nobody else's to read.
+#[tokio::test]
+async fn e3_an_unread_error_is_not_the_next_tenants() {
+    let stage = Stage::new().await;
+    let [acme, globex] = two(&stage).await;
+    let store = on_one_connection(&stage).await;
+    let failing = "COPY (SELECT CASE WHEN n < 2 THEN n ELSE (n || 'secret')::int END FROM generate_series(1, 2) AS n) TO STDOUT";
+    for round in 0..ROUNDS {
+        let mut tx = store.read(&acme).await.unwrap();
+        let mut rows = tx.conn().copy_out_raw(failing).await.unwrap();
+        rows.next().await.unwrap().unwrap();
+        drop(rows);
+        drop(tx);
+        assert_eq!(names(&store, &globex).await, "globex", "round {round}");
+    }
+}
+
 /// S28: whatever became of an export on it, the next unit's answers are its own.
 #[tokio::test]
 async fn s28_the_next_unit_has_its_own_answers() {

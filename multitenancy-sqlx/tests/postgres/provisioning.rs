@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use multitenancy_core::{
     Caller, ControlContext, Error, ErrorKind, Isolation, Plane, Result, Store, Tenancy, Tenant, TenantId,
     account::{Credentials, Registration},
@@ -262,15 +264,44 @@ async fn cut_off_in_the_midst(isolation: Isolation) {
     }
 }
 
-/// The control: who forgets the storage of what it undoes is found out.
+/// A process that starts takes what another is still making for interrupted: it goes along with it, and undoes nothing.
+async fn started_meanwhile(isolation: Isolation) {
+    let (server, provisioned) = (Server::new(isolation), Provisioned::default());
+    let store = remembering(server.open().await, &provisioned);
+    // So that there is a moment to start in.
+    let slow = ProbedStore::new(store.clone(), |call: Call| async move {
+        if (call.name, call.moment) == ("provision", Moment::After) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    });
+    let creating = tenancy(Arc::new(slow));
+    let caller = ada(&creating).await;
+    let other = reopened(&server).await;
+    let mut resumed = 0;
+    for round in 0..rounds(20) {
+        let (creating, caller, new) =
+            (creating.clone(), caller.clone(), organization(&format!("acme-{round}")));
+        let making = tokio::spawn(async move { creating.create_organization(&caller, new).await });
+        while !making.is_finished() {
+            resumed += tenancy(other.clone()).resume_organizations().await.unwrap();
+        }
+        making.await.unwrap().unwrap();
+        assert_eq!(assert_nothing_orphaned(&server, &store, &provisioned).await, round + 1);
+    }
+    assert!(resumed > 0, "no start came in between");
+}
+
+/// The control: what is undone without its storage is seen by `assert_nothing_orphaned`.
 async fn a_forgotten_storage_is_seen(isolation: Isolation) {
     let (server, provisioned) = (Server::new(isolation), Provisioned::default());
     let store = remembering(server.open().await, &provisioned);
     let tenant = fixtures::tenant(&*store, "acme");
     store.provision(&tenant).await.unwrap();
-    assert_eq!(storage_of(&server, tenant.id).await.len(), 1);
+    let found = AssertUnwindSafe(assert_nothing_orphaned(&server, &store, &provisioned)).catch_unwind().await;
+    assert!(found.is_err(), "its storage is there, and nobody knows of it");
     store.deprovision(&tenant).await.unwrap();
-    assert_eq!(storage_of(&server, tenant.id).await, Vec::<String>::new());
+    assert_eq!(assert_nothing_orphaned(&server, &store, &provisioned).await, 0);
 }
 
 macro_rules! in_each_isolation {
@@ -304,6 +335,11 @@ macro_rules! in_each_isolation {
             #[tokio::test(flavor = "multi_thread")]
             async fn s116_a_process_that_ends_while_storage_is_made() {
                 cut_off_in_the_midst(Isolation::$isolation).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn s116_a_start_beside_a_creation_undoes_nothing() {
+                started_meanwhile(Isolation::$isolation).await;
             }
 
             #[tokio::test]

@@ -14,6 +14,19 @@ use crate::{
 struct Sabotage(&'static str, &'static str, &'static str);
 
 const MENDED: &[Sabotage] = &[
+    // Nobody may call the function, and everybody the aggregate.
+    Sabotage(
+        "CREATE FUNCTION public.peek(bigint, int) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM tenants.projects'; \
+         REVOKE EXECUTE ON FUNCTION public.peek FROM PUBLIC; \
+         CREATE AGGREGATE public.look(int) (SFUNC = public.peek, STYPE = bigint)",
+        "s18_definer_function",
+        "public.peek(bigint, integer)",
+    ),
+    Sabotage(
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA tenants GRANT SELECT ON TABLES TO multitenancy_app",
+        "s20_default_grant",
+        "default privileges in tenants",
+    ),
     Sabotage("CREATE TABLE tenants.forgotten (id int)", "s10_row_security_off", "tenants.forgotten"),
     Sabotage(
         "ALTER TABLE tenants.projects DISABLE ROW LEVEL SECURITY",
@@ -275,7 +288,7 @@ async fn s11_a_tenant_id_of_another_type_is_refused() {
     assert!(refused.contains("- s11_tenant_id_type: tenants.texts "), "{refused}");
 }
 
-/// What a migration of the application leaves unprotected is refused by `migrate`, and units of work do not reach it.
+/// What a migration of the application leaves unprotected is refused by `migrate`, and nobody is served until it is mended.
 #[tokio::test]
 async fn s10_a_migration_that_protects_nothing_fails() {
     let stage = Stage::new().await;
@@ -287,9 +300,13 @@ async fn s10_a_migration_that_protects_nothing_fails() {
     let refused = store.migrate().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Config);
     assert!(refused.to_string().contains("SELECT multitenancy.protect('tenants.notes')"), "{refused}");
+    let refused = store.begin(&context(&tenant)).await.map(drop).unwrap_err();
+    assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unavailable, "tenant_upgrading"));
+    stage.sql("SELECT multitenancy.protect('tenants.notes')").await;
+    store.migrate().await.unwrap();
     let mut tx = store.begin(&context(&tenant)).await.unwrap();
-    let error = run(tx.conn(), "SELECT * FROM notes").await.unwrap_err();
-    assert!(error.to_string().contains("permission denied"), "{error}");
+    run(tx.conn(), "INSERT INTO notes (text) VALUES ('mine')").await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// A tenant's own database is looked at when it is made, and by the audit of all.

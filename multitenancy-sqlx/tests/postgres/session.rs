@@ -42,6 +42,51 @@ async fn s28_nothing_of_a_session_outlives_a_unit() {
     assert!(value::<i64>(tx.conn(), "SELECT lastval()").await.is_err(), "another tenant's number");
 }
 
+/// S28: a unit that reads is not waited for when it ends: whoever is next takes back what it left.
+#[tokio::test]
+async fn s28_nothing_of_a_reading_session_outlives_it() {
+    let stage = Stage::new().await;
+    let (acme, globex) =
+        (stage.tenant("acme", Isolation::Shared).await, stage.tenant("globex", Isolation::Shared).await);
+    let store = stage.builder().max_connections(1).connect().await.unwrap();
+    let mut tx = store.begin(&context(&acme)).await.unwrap();
+    run(tx.conn(), "INSERT INTO projects (name) VALUES ('secret')").await.unwrap();
+    tx.commit().await.unwrap();
+    for next_writes in [false, true] {
+        let mut tx = store.read(&context(&acme)).await.unwrap();
+        run(tx.conn(), "DECLARE rows CURSOR WITH HOLD FOR SELECT name FROM projects; COMMIT").await.unwrap();
+        assert_eq!(
+            value::<i64>(tx.conn(), "SELECT count(*) FROM pg_cursors WHERE is_holdable").await.unwrap(),
+            1
+        );
+        drop(tx);
+        let context = context(&globex);
+        let mut tx =
+            if next_writes { store.begin(&context).await } else { store.read(&context).await }.unwrap();
+        assert!(run(tx.conn(), "FETCH ALL FROM rows").await.is_err(), "another tenant's rows");
+    }
+}
+
+/// S27: connections that the application has exchanged, which safe Rust lets it, do not take one tenant's rows to another's
+/// database.
+#[tokio::test]
+async fn s27_exchanged_connections_are_noticed() {
+    let stage = Stage::new().await;
+    let (acme, globex) =
+        (stage.tenant("acme", Isolation::Database).await, stage.tenant("globex", Isolation::Database).await);
+    let (a, b) = (context(&acme), context(&globex));
+    let (mut one, mut other) = (stage.store.read(&a).await.unwrap(), stage.store.read(&b).await.unwrap());
+    std::mem::swap(one.conn(), other.conn());
+    drop((one, other));
+    for context in [&a, &b] {
+        let mut tx = stage.store.begin(context).await.unwrap();
+        let database: String = value(tx.conn(), "SELECT current_database()::text").await.unwrap();
+        assert_eq!(database, format!("tenant_{}", context.tenant_id().as_uuid().simple()));
+        run(tx.conn(), "INSERT INTO projects (name) VALUES ('mine')").await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
 /// What is committed is the transaction that began as this tenant's, or nothing.
 #[tokio::test]
 async fn a_commit_without_its_transaction_is_refused() {

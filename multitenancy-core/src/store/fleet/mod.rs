@@ -57,7 +57,8 @@ pub struct FleetOptions {
     pub tenants: Tenants,
     /// Where to. Default: the newest.
     pub target: Target,
-    /// How many at once, each on a connection of its own beside those for units of work. Default: 4; at least 1.
+    /// How many at once, each on a connection of its own beside those for units of work. Default: 4; at least 1, and at most
+    /// as many as the store may open for units of work.
     pub at_once: usize,
 }
 

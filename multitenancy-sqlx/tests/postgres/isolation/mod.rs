@@ -1,8 +1,10 @@
-//! What one tenant can do to another through its own SQL: nothing, in any isolation. Each test has a control, in which the
-//! guard is taken away and the same look finds the leak.
+//! What one tenant can do to another through its own SQL, in any isolation: nothing, as long as it does not say that it is
+//! another one, which `limits` shows. Each test has a control, in which the guard is taken away and the same look finds the
+//! leak.
 
 mod codes;
 mod definer;
+mod limits;
 mod places;
 mod reuse;
 mod rows;

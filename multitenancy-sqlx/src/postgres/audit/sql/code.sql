@@ -19,4 +19,8 @@ FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
 WHERE prosecdef AND nspname !~ '^pg_' AND nspname <> 'information_schema'
     AND (EXISTS (SELECT FROM app WHERE has_function_privilege(app.oid, p.oid, 'EXECUTE'))
         -- Whoever fires a trigger needs no right to its function.
-        OR EXISTS (SELECT FROM pg_trigger JOIN relations ON tgrelid = relations.oid WHERE tgfoid = p.oid AND reachable))
+        OR EXISTS (SELECT FROM pg_trigger JOIN relations ON tgrelid = relations.oid WHERE tgfoid = p.oid AND reachable)
+        -- Nor whoever aggregates or compares with what it is part of.
+        OR EXISTS (SELECT FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = p.oid
+            AND (classid IN ('pg_amproc'::regclass, 'pg_type'::regclass)
+                OR classid = 'pg_proc'::regclass AND objid IN (SELECT aggfnoid FROM pg_aggregate))))

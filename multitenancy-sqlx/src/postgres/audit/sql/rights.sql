@@ -25,6 +25,15 @@ FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS acl
 JOIN grantees ON grantee = grantees.oid
 WHERE datname = current_database() AND privilege_type IN ('CREATE', 'TEMPORARY')
 UNION ALL
+SELECT 's20_default_grant', 'default privileges' || coalesce(' in ' || quote_ident(nspname), ''),
+    format('of %I give a table to %s as it is made, before it is protected', owner.rolname,
+        string_agg(DISTINCT grantees.name, ', ')),
+    format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE ALL ON TABLES FROM %s', owner.rolname,
+        ' IN SCHEMA ' || quote_ident(nspname), string_agg(DISTINCT grantees.name, ', '))
+FROM pg_default_acl JOIN pg_roles AS owner ON owner.oid = defaclrole
+LEFT JOIN pg_namespace AS n ON n.oid = defaclnamespace, aclexplode(defaclacl) AS acl JOIN grantees ON grantee = grantees.oid
+WHERE defaclobjtype = 'r' AND owner.oid NOT IN (SELECT oid FROM app) GROUP BY owner.rolname, nspname
+UNION ALL
 SELECT 's12_setting_preset', coalesce(quote_ident(rolname), quote_ident(current_database())),
     format('presets %s, which only a unit of work may set', setting),
     format('ALTER %s RESET %s', concat_ws(' IN ',
