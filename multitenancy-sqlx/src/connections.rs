@@ -41,8 +41,8 @@ pub(crate) struct Limits {
     pub wait: Duration,
     /// How old a connection may grow: an older one is closed when it comes back.
     pub lifetime: Option<Duration>,
-    /// How long a connection may be busy with what a unit has left behind, before it is dropped as it is.
-    pub left_behind: Duration,
+    /// How long a statement can take: a connection that is busy with one for longer is given up.
+    pub longest: Duration,
     /// Whether a unit that read may leave it to the next one to roll it back.
     pub defers: bool,
 }
@@ -119,7 +119,7 @@ where
         let found = match self.rooms.ready(place) {
             Some(found) => Some(found),
             None => {
-                settle(&self.rooms, self.limits.left_behind);
+                settle(&self.rooms, self.limits.longest);
                 waiting(deadline, self.rooms.find(place)).await?
             }
         };
@@ -172,7 +172,7 @@ where
             None if at_rest => {}
             None => runtime
                 .iter()
-                .for_each(|runtime| self.settling.start(runtime, &self.rooms, self.limits.left_behind)),
+                .for_each(|runtime| self.settling.start(runtime, &self.rooms, self.limits.longest)),
         }
         None
     }

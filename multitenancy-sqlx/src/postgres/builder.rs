@@ -44,7 +44,7 @@ impl PgStoreBuilder {
                 open: 50,
                 wait: Duration::from_secs(5),
                 lifetime: Some(Duration::from_secs(3600)),
-                left_behind: Duration::ZERO,
+                longest: Duration::ZERO,
                 defers: true,
             },
             per_tenant: None,
@@ -198,7 +198,7 @@ impl PgStoreBuilder {
     pub async fn connect(mut self) -> Result<PgStore> {
         self.validate()?;
         // The longest statement, and time for the answer.
-        self.limits.left_behind = self.timeouts.statement + self.limits.wait;
+        self.limits.longest = self.timeouts.statement + self.limits.wait;
         // A pooler's connection to the server is of use to others between two units.
         self.limits.defers = !self.pooled;
         let runtime = options(self.url.expose_secret())?;

@@ -24,7 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Files do not age, and nothing bounds a statement.
 pub(super) fn limits(open: usize, wait: Duration) -> Limits {
-    Limits { open, wait, lifetime: None, left_behind: Duration::MAX, defers: true }
+    Limits { open, wait, lifetime: None, longest: Duration::MAX, defers: true }
 }
 
 /// Opens a [`SqliteStore`].

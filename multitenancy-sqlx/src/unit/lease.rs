@@ -116,9 +116,11 @@ impl Lease {
             return Ok(());
         }
         self.phase = Phase::Unknown;
+        let longest = self.pool.limits().longest;
         let Loan { connection, effects, .. } = self.loan()?;
         effects.committing = true;
-        match engine::commit(connection, effects.plane, &effects.changed_tenants).await {
+        let committing = engine::commit(connection, effects.plane, &effects.changed_tenants);
+        match timeout(longest, committing).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(Committed::Done { clean }) => {
                 effects.tell();
                 if clean {
@@ -192,7 +194,7 @@ impl Drop for Lease {
             let mut finishing = pin!(finish(connection, slot, (phase, writes), &pool));
             let finished = timeout(SETTLING, &mut finishing).await;
             drop(cut_off);
-            if finished.is_err() && timeout(pool.limits().left_behind, finishing).await.is_err() {
+            if finished.is_err() && timeout(pool.limits().longest, finishing).await.is_err() {
                 tracing::warn!("a connection has not ended what was left behind on it: it is dropped");
             }
         });

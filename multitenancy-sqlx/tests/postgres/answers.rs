@@ -196,18 +196,19 @@ async fn types_are_those_of_the_tenants_own_schema() {
     }
 }
 
-/// E8: a server that does not answer keeps nobody longer than the bound, its idle connections and new ones alike; when it
-/// goes on, so does the store.
+/// E8: a server that does not answer keeps nobody longer than the bound, neither who begins, on its idle connections and new
+/// ones alike, nor who commits; when it goes on, so does the store.
 #[tokio::test(flavor = "multi_thread")]
 async fn e8_a_server_that_hangs_is_waited_for_in_bounds() {
     const WAIT: Duration = Duration::from_secs(2);
     let server = PostgresServer::start(&[]).unwrap();
-    let store =
-        PgStore::builder(&server.url()).allow_privileged_url(true).max_connections(8).acquire_timeout(WAIT);
-    let store = store.connect().await.unwrap();
+    let store = PgStore::builder(&server.url()).allow_privileged_url(true).max_connections(8);
+    let store = store.acquire_timeout(WAIT).statement_timeout(WAIT).connect().await.unwrap();
     store.migrate().await.unwrap();
     let tenant = provisioned_in(&store, "acme", Isolation::Shared).await;
     let tenant = context(&tenant);
+    let mut writing = store.begin(&tenant).await.unwrap();
+    run(writing.conn(), "SELECT 1").await.unwrap();
     // Idle ones, and room for more.
     let held = (store.read(&tenant).await.unwrap(), store.read(&tenant).await.unwrap());
     drop(held);
@@ -218,6 +219,10 @@ async fn e8_a_server_that_hangs_is_waited_for_in_bounds() {
         assert!(refused.is_retryable() || refused.kind() == ErrorKind::Unavailable, "{refused:?}");
         assert!(since.elapsed() < WAIT + Duration::from_secs(6), "{:?}", since.elapsed());
     }
+    let since = monotonic();
+    let unknown = writing.commit().await.unwrap_err();
+    assert_eq!(unknown.code(), "commit_unknown", "{unknown:?}");
+    assert!(since.elapsed() < 2 * WAIT + Duration::from_secs(2), "{:?}", since.elapsed());
     server.freeze(false).unwrap();
     let since = monotonic();
     while store.read(&tenant).await.is_err() {
