@@ -10,6 +10,7 @@ const BUILT_SQL: &[&str] = &[
     // Names of roles, schemas and databases, and a tenant's id, which no parameter can carry: all are ours.
     "multitenancy-sqlx/src/postgres/admin.rs",
     "multitenancy-sqlx/src/postgres/engine.rs",
+    "multitenancy-sqlx/src/postgres/question.rs",
     "multitenancy-sqlx/src/postgres/login.rs",
     "multitenancy-sqlx/src/postgres/migration.rs",
     // The names of the tables of histories, which are the program's own.
