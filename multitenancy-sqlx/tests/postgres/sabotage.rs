@@ -2,7 +2,7 @@
 
 use multitenancy_core::{ErrorKind, Isolation};
 use multitenancy_sqlx::{AuditOptions, audit};
-use multitenancy_testkit::fixtures::context;
+use multitenancy_testkit::{fixtures::context, rounds};
 
 use crate::{
     server::url,
@@ -338,4 +338,23 @@ async fn s10_a_database_is_audited_by_its_url() {
     let faults = audit(&url(&stage.database), &options).await.unwrap();
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert_eq!(faults[0].object, "tenants.countries");
+}
+
+/// What somebody changes meanwhile is no fault: many start at once, and one of them migrates.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_beside_a_migration_finds_no_fault() {
+    let stage = Stage::new().await;
+    let mut migrating = stage.connection().await;
+    let changes = tokio::spawn(async move {
+        loop {
+            let made =
+                "CREATE TABLE tenants.passing (id int); SELECT multitenancy.protect('tenants.passing')";
+            run(&mut migrating, made).await.unwrap();
+            run(&mut migrating, "DROP TABLE tenants.passing").await.unwrap();
+        }
+    });
+    for _ in 0..rounds(100) {
+        assert_eq!(stage.store.audit().await.unwrap(), []);
+    }
+    changes.abort();
 }

@@ -2,7 +2,7 @@
 
 mod version;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use multitenancy_core::{Error, Result};
 use sqlx::PgConnection;
@@ -73,8 +73,24 @@ const CHECKS: &str = concat!(
 
 type Row = (String, String, String, Option<String>);
 
+/// How often the catalogue is looked at until nobody changes it meanwhile.
+const LOOKS: usize = 50;
+
 /// Every fault of the connection's database.
 pub(super) async fn examine(connection: &mut PgConnection, options: &AuditOptions) -> Result<Vec<Fault>> {
+    for _ in 0..LOOKS {
+        if let Some(faults) = look(connection, options).await? {
+            return Ok(faults);
+        }
+    }
+    Err(Error::overloaded(
+        "the catalogue is being changed all the time: audit it later",
+        Duration::from_secs(1),
+    ))
+}
+
+/// `None` when somebody has dropped what was looked at: PostgreSQL writes out the expression of a policy as it is by then.
+async fn look(connection: &mut PgConnection, options: &AuditOptions) -> Result<Option<Vec<Fault>>> {
     // So that names are written in full, and a function of somebody else's can not stand in for a built-in one. To
     // compile the statement takes ten times as long as to run it, and after a migration there are no statistics yet.
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; \
@@ -105,6 +121,7 @@ pub(super) async fn examine(connection: &mut PgConnection, options: &AuditOption
         .fetch_all(&mut *connection)
         .await
         .map_err(store_error)?;
+    let changing = rows.iter().any(|(rule, ..)| rule == "changing");
     faults.extend(rows.into_iter().map(|row| fault(&database, row)));
     let preset: Option<String> =
         sqlx::query_scalar("SELECT nullif(current_setting('app.tenant_id', true), '')")
@@ -117,7 +134,7 @@ pub(super) async fn examine(connection: &mut PgConnection, options: &AuditOption
         faults.push(fault(&database, row));
     }
     execute(connection, "ROLLBACK").await.map_err(store_error)?;
-    Ok(faults)
+    Ok((!changing).then_some(faults))
 }
 
 /// What the roles of these names may do that units of work must not.
