@@ -70,31 +70,26 @@ impl Admin {
         if absent == Missing::Make && home.tenant().is_some() {
             schema.refuse_others(connection, home.plane()).await?;
         }
-        let outcome = schema.migrate(connection, home, version, absent).await?;
         let goal = schema.migrations.fingerprint_at(version)?;
-        if self.is_to_audit(home, absent, &outcome, goal) {
+        // An audit reads the catalogue of the whole database: of the schemas in it, all of which have the same migrations, only
+        // the first pays for it.
+        let audits = !matches!(home, Home::Schema(_)) || self.safe().as_deref() != Some(goal);
+        // Whoever ends before the audit leaves what nobody is served from, and what the next migration audits.
+        let done = if audits { UNDERWAY } else { goal };
+        let outcome = schema.migrate(connection, home, version, absent, done).await?;
+        let made = matches!(home, Home::Database(_)) && absent == Missing::Make;
+        if audits && (made || !matches!(outcome, Outcome::Current)) {
             let faults = audit::examine(connection, &self.audit).await?;
             if let Err(unsafe_) = audit::refuse(&faults) {
-                // Refused until it is mended, and looked at again by the next migration.
                 schema.mark(connection, home, UNDERWAY).await.map_err(store_error)?;
                 return Err(unsafe_);
             }
+            schema.mark(connection, home, goal).await.map_err(store_error)?;
             if let Home::Schema(_) = home {
                 *self.safe() = Some(goal.to_owned());
             }
         }
         Ok(outcome)
-    }
-
-    /// Whether what was brought to `goal` is to be audited before anybody is served from it. An audit reads the catalogue of
-    /// the whole database: of the schemas in it, all of which have had the same migrations, only the first pays for it.
-    fn is_to_audit(&self, home: Home, absent: Missing, outcome: &Outcome, goal: &str) -> bool {
-        let migrated = !matches!(outcome, Outcome::Current);
-        match home {
-            Home::Control | Home::Shared => migrated,
-            Home::Database(_) => migrated || absent == Missing::Make,
-            Home::Schema(_) => migrated && self.safe().as_deref() != Some(goal),
-        }
     }
 
     fn safe(&self) -> MutexGuard<'_, Option<String>> {

@@ -113,9 +113,11 @@ impl SqliteStore {
 
     /// Migrates on a connection that is made for it and then closed, under the file's write turn.
     async fn migrate_file(&self, plane: Plane, version: i64, absent: Missing) -> Result<Outcome> {
+        let schema = self.schema(plane);
+        let goal = schema.migrations.fingerprint_at(version)?;
         close_file(self.pool(plane), plane).await;
         let (mut connection, slot) = self.lease(plane, Access::Write, absent).await?;
-        let migrated = self.schema(plane).migrate(&mut connection, Home(plane), version, absent).await;
+        let migrated = schema.migrate(&mut connection, Home(plane), version, absent, goal).await;
         close(connection).await;
         drop(slot);
         migrated

@@ -15,14 +15,15 @@ use super::{
 use crate::migrations::{Applied, Missing, Step, UNDERWAY};
 
 impl Schema {
-    /// Brings `home`, which the connection is at and nobody else changes, to `version`. After an error the connection may
-    /// be in the midst of a transaction: close it.
+    /// Brings `home`, which the connection is at and nobody else changes, to `version`, and marks it as `done`. After an
+    /// error the connection may be in the midst of a transaction: close it.
     pub async fn migrate(
         &self,
         connection: &mut Connection,
         home: Home,
         version: i64,
         absent: Missing,
+        done: &str,
     ) -> Result<Outcome> {
         let goal = self.migrations.fingerprint_at(version)?;
         let marker = self.marker(connection, home.plane()).await?;
@@ -45,12 +46,12 @@ impl Schema {
         for (index, step) in plan.steps.iter().enumerate() {
             // The whole is there when the last has been taken.
             let last = index + 1 == plan.steps.len();
-            self.take(connection, home, step, if last { goal } else { UNDERWAY }).await?;
+            self.take(connection, home, step, last.then_some(done)).await?;
         }
         if plan.steps.is_empty() {
             begin(connection).await.map_err(store_error)?;
             self.grant(connection, home).await.map_err(store_error)?;
-            self.mark(connection, home, goal).await.map_err(store_error)?;
+            self.mark(connection, home, done).await.map_err(store_error)?;
             commit(connection).await.map_err(store_error)?;
         }
         Ok(Outcome::Migrated { from: plan.from, to: version })
@@ -69,8 +70,14 @@ impl Schema {
         sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await
     }
 
-    async fn take(&self, connection: &mut Connection, home: Home, step: &Step<'_>, mark: &str) -> Result<()> {
-        self.try_step(connection, home, step, mark).await.map_err(|error| {
+    async fn take(
+        &self,
+        connection: &mut Connection,
+        home: Home,
+        step: &Step<'_>,
+        done: Option<&str>,
+    ) -> Result<()> {
+        self.try_step(connection, home, step, done).await.map_err(|error| {
             let migration = step.migration;
             let (verb, version, name) =
                 (migration.migration_type.label(), migration.version, &migration.description);
@@ -87,7 +94,7 @@ impl Schema {
         connection: &mut Connection,
         home: Home,
         Step { history, migration }: &Step<'_>,
-        mark: &str,
+        done: Option<&str>,
     ) -> sqlx::Result<()> {
         // What can not run in a transaction may be left half done: nobody is to be served meanwhile.
         match migration.no_tx {
@@ -120,10 +127,10 @@ impl Schema {
                 .execute(&mut *connection)
                 .await?;
         }
-        if mark != UNDERWAY {
+        if done.is_some() {
             self.grant(connection, home).await?;
         }
-        self.mark(connection, home, mark).await?;
+        self.mark(connection, home, done.unwrap_or(UNDERWAY)).await?;
         commit(connection).await
     }
 }

@@ -1,5 +1,7 @@
 //! A store does not start on an unsafe schema, and says what is unsafe and what mends it (S10–S21).
 
+use std::time::Duration;
+
 use multitenancy_core::{ErrorKind, Isolation};
 use multitenancy_sqlx::{AuditOptions, audit};
 use multitenancy_testkit::{fixtures::context, rounds};
@@ -307,6 +309,26 @@ async fn s10_a_migration_that_protects_nothing_fails() {
     let mut tx = store.begin(&context(&tenant)).await.unwrap();
     run(tx.conn(), "INSERT INTO notes (text) VALUES ('mine')").await.unwrap();
     tx.commit().await.unwrap();
+}
+
+/// S10: cut off anywhere, also between the migration and its audit, a migration that is unsafe leaves nobody served.
+#[tokio::test]
+async fn s10_an_unsafe_migration_that_is_cut_off_serves_nobody() {
+    let stage = Stage::new().await;
+    let tenant = context(&stage.tenant("acme", Isolation::Shared).await);
+    let careless = [crate::stage::APPLICATION, &["CREATE TABLE notes (text text)"]].concat();
+    let builder = stage.builder().tenant_migrations(crate::migrator::migrations(&careless));
+    let store = builder.connect().await.unwrap();
+    // The audit takes tens of milliseconds, and in the workers' tasks no await can be chosen.
+    for millis in 0.. {
+        let finished = tokio::time::timeout(Duration::from_millis(millis), store.migrate()).await;
+        let refused = store.begin(&tenant).await.map(drop).expect_err("served from what nobody has audited");
+        assert_eq!(refused.code(), "tenant_upgrading", "after {millis} ms");
+        if let Ok(migrated) = finished {
+            assert_eq!(migrated.unwrap_err().kind(), ErrorKind::Config);
+            return;
+        }
+    }
 }
 
 /// A tenant's own database is looked at when it is made, and by the audit of all.
