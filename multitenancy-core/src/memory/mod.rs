@@ -122,13 +122,15 @@ impl Store for MemoryStore {
     async fn begin(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
         let shared = self.tenant(context.tenant_id())?;
         let plane = Plane::Tenant(context.tenant_id());
-        Ok(Box::new(self.writing(&shared, plane, context.origin()).await?.with_context(context.clone())))
+        let unit = self.writing(&shared, plane, context.origin()).await?;
+        Ok(Box::new(unit.inside(context.clone(), &self.inner.control)))
     }
 
     async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
         let shared = self.tenant(context.tenant_id())?;
         let plane = Plane::Tenant(context.tenant_id());
-        Ok(Box::new(self.unit(&shared, plane, context.origin()).with_context(context.clone())))
+        let unit = self.unit(&shared, plane, context.origin());
+        Ok(Box::new(unit.inside(context.clone(), &self.inner.control)))
     }
 
     async fn migrate(&self) -> Result<()> {

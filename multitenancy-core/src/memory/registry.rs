@@ -26,6 +26,10 @@ impl Registry {
     pub fn tenants(&self) -> impl Iterator<Item = &Tenant> {
         self.tenants.values()
     }
+
+    pub fn is_closed(&self, id: TenantId) -> bool {
+        self.tenants.get(&id).is_some_and(|tenant| tenant.status.is_closed())
+    }
 }
 
 #[async_trait]

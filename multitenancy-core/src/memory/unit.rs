@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -12,7 +12,7 @@ use crate::{
     event::{ConsumedEvents, Outbox},
     id::{Plane, TenantId},
     store::{ControlTransaction, Signals, TenantTransaction, UnitOfWork},
-    tenant::{MembershipRepository, TenantContext, TenantRepository},
+    tenant::{MembershipRepository, TenantContext, TenantRepository, tenant_inactive},
     user::UserRepository,
 };
 
@@ -25,6 +25,10 @@ pub(super) struct Shared<D> {
 impl<D> Shared<D> {
     pub async fn turn(&self) -> OwnedMutexGuard<()> {
         self.turn.clone().lock_owned().await
+    }
+
+    fn data(&self) -> MutexGuard<'_, D> {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,6 +52,8 @@ pub(super) struct MemoryUnit<D> {
     plane: Plane,
     origin: Origin,
     context: Option<TenantContext>,
+    /// Where the tenant must not be closed when this commits.
+    registry: Option<Shared<Control>>,
     environment: Environment,
     signals: Arc<Signals>,
     pub(super) changed_tenants: Vec<TenantId>,
@@ -61,7 +67,7 @@ impl<D: Clone> MemoryUnit<D> {
         environment: &Environment,
         signals: &Arc<Signals>,
     ) -> Self {
-        let working = shared.data.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let working = shared.data().clone();
         Self {
             shared: shared.clone(),
             working,
@@ -69,6 +75,7 @@ impl<D: Clone> MemoryUnit<D> {
             plane,
             origin,
             context: None,
+            registry: None,
             environment: environment.clone(),
             signals: signals.clone(),
             changed_tenants: Vec::new(),
@@ -81,8 +88,9 @@ impl<D: Clone> MemoryUnit<D> {
 }
 
 impl<D> MemoryUnit<D> {
-    pub(super) fn with_context(self, context: TenantContext) -> Self {
-        Self { context: Some(context), ..self }
+    pub(super) fn inside(self, context: TenantContext, control: &Shared<Control>) -> Self {
+        let registry = (!context.tenant().status.is_closed()).then(|| control.clone());
+        Self { context: Some(context), registry, ..self }
     }
 
     /// Refuses to write in a unit that only reads.
@@ -155,7 +163,14 @@ impl<D: HasPlane> UnitOfWork for MemoryUnit<D> {
             return Ok(());
         }
         let grew = {
-            let mut data = self.shared.data.lock().unwrap_or_else(PoisonError::into_inner);
+            // Held until this is done, so that a suspension comes before or after it.
+            let control = self.registry.as_ref().map(Shared::data);
+            if let (Some(control), Plane::Tenant(id)) = (&control, self.plane)
+                && control.registry.is_closed(id)
+            {
+                return Err(tenant_inactive(id));
+            }
+            let mut data = self.shared.data();
             let before = data.plane().last_sequence;
             *data = self.working;
             data.plane().last_sequence > before

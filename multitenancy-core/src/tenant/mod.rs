@@ -14,7 +14,9 @@ pub(crate) use self::resolution::{mismatch, required};
 pub use self::{
     context::{ControlContext, TenantContext},
     events::TenantCreated,
-    repository::{Membership, MembershipRepository, TenantRepository, domain_taken, slug_taken},
+    repository::{
+        Membership, MembershipRepository, TenantRepository, domain_taken, slug_taken, tenant_inactive,
+    },
     resolution::{Domain, Resolution, TenantKey, not_found},
     slug::Slug,
 };
@@ -57,9 +59,7 @@ impl Tenant {
         if self.status == TenantStatus::Active {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Forbidden, "tenant_inactive", "this organization is not active")
-            .with_context("tenant", self.id)
-            .with_context("status", self.status))
+        Err(tenant_inactive(self.id).with_context("status", self.status))
     }
 }
 
@@ -118,6 +118,11 @@ impl TenantStatus {
             Self::Suspended => "suspended",
             Self::Canceled => "canceled",
         }
+    }
+
+    /// Suspended or canceled: what is written inside the tenant is not committed.
+    pub fn is_closed(self) -> bool {
+        matches!(self, Self::Suspended | Self::Canceled)
     }
 
     /// Moves on to `next`; a forbidden move is 409 `invalid_transition`.

@@ -27,6 +27,10 @@ pub trait TenantRepository: Send {
     ///
     /// 1. `false`, and nothing happens, when the stored status is not `from`: a compare-and-set.
     /// 2. On commit the change is [signalled](crate::store::Signals::tenant_changed).
+    /// 3. When a commit that [closes](TenantStatus::is_closed) the tenant has returned, nothing that is written inside it
+    ///    commits any more, also in units that began before: [`Forbidden`](ErrorKind::Forbidden) `tenant_inactive` (S117).
+    ///    Except where the context has the tenant as closed: whoever made that one knows.
+    /// 4. When a commit that makes it active again has returned, they commit again.
     async fn set_status(
         &mut self,
         id: TenantId,
@@ -85,6 +89,12 @@ pub trait MembershipRepository: Send {
         user: UserId,
         page: &PageRequest<TenantId>,
     ) -> Result<Page<Membership, TenantId>>;
+}
+
+/// The error for work in a tenant that is not active, or not any more: 403 `tenant_inactive`.
+pub fn tenant_inactive(id: TenantId) -> Error {
+    Error::new(ErrorKind::Forbidden, "tenant_inactive", "this organization is not active")
+        .with_context("tenant", id)
 }
 
 /// The error for a slug that another tenant has: 409 `slug_taken`.

@@ -46,7 +46,7 @@ impl PgStore {
                 Err(error) => return Err(store_error(error)),
             }
         };
-        let mut unit = Unit { lease, plane, origin: origin.clone(), environment: inner.environment.clone() };
+        let mut unit = Unit::new(lease, plane, origin, self);
         // A database may be another one under the same name, but not while somebody is connected to it.
         let swapped = fresh && matches!(place, Place::Database(_));
         if swapped || !inner.checked.contains(plane) {

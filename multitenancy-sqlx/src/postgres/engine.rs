@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use multitenancy_core::{Plane, TenantId};
+use multitenancy_core::{Error, Plane, TenantId, tenant::tenant_inactive};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, SqlSafeStr, postgres::PgArguments};
 use sqlx_core::transaction::TransactionManager;
 
 use super::{
     error::{answered, is},
+    lease::refused,
     listen,
     question::{Question, out_of_step},
 };
@@ -51,9 +52,15 @@ pub(super) const BUSY: Duration = Duration::from_millis(500);
 pub(super) enum Committed {
     /// Whether the next unit can have the connection.
     Done { clean: bool },
-    /// Nothing is committed, for this reason; the transaction is still open.
-    Refused(&'static str),
+    /// Nothing is committed; the transaction is still open.
+    Refused(Error),
 }
+
+/// That a COMMIT asks to pass the fence of its tenant, which the server keeps.
+pub(super) struct Passing(pub TenantId);
+
+/// What `multitenancy.pass_fence` answers to who does not pass.
+const FENCED: &str = "MT117";
 
 type Manager = <Postgres as sqlx::Database>::TransactionManager;
 
@@ -109,9 +116,10 @@ pub(super) async fn commit(
     connection: &mut Connection,
     plane: Plane,
     changed: &[TenantId],
+    passing: Option<&Passing>,
 ) -> sqlx::Result<Committed> {
     if Manager::get_transaction_depth(connection) > AT_REST {
-        return Ok(Committed::Refused("a nested transaction was left open"));
+        return Ok(refused("a nested transaction was left open"));
     }
     // PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any. A SELECT before it fails,
     // also when this is no longer the transaction that began as this plane's.
@@ -121,6 +129,9 @@ pub(super) async fn commit(
         question.asked,
         plane.scope()
     );
+    if passing.is_some() {
+        statement.push_str(", multitenancy.pass_fence()");
+    }
     if !changed.is_empty() {
         statement.push_str(&format!(", ({})", listen::notify(changed)));
     }
@@ -137,10 +148,13 @@ pub(super) async fn commit(
     if !ours && answered(&error) {
         roll_back(connection, true).await.map_err(|_| out_of_step())?;
     }
-    match error {
-        error if is(&error, "25P02") => Ok(Committed::Refused("a statement of it has failed")),
-        error if is(&error, "22012") => Ok(Committed::Refused("a statement of it has ended it")),
-        error => Err(error),
+    match (error, passing) {
+        (error, _) if is(&error, "25P02") => Ok(refused("a statement of it has failed")),
+        (error, _) if is(&error, "22012") => Ok(refused("a statement of it has ended it")),
+        (error, Some(Passing(tenant))) if is(&error, FENCED) => {
+            Ok(Committed::Refused(tenant_inactive(*tenant)))
+        }
+        (error, _) => Err(error),
     }
 }
 

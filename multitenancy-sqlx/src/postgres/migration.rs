@@ -12,6 +12,7 @@ use super::{
 use crate::migrations::Migrations;
 
 pub(super) const UPGRADING: &str = "tenant_upgrading";
+pub(super) const MISSING: &str = "tenant_storage_missing";
 
 /// What a schema needs.
 pub(super) struct Schema {
@@ -119,7 +120,7 @@ pub(super) async fn prepare_database(connection: &mut PgConnection) -> Result<()
 
 /// 503 `tenant_storage_missing`: the plane's storage is not there, or was never finished.
 pub(super) fn missing(plane: Plane) -> Error {
-    Error::new(ErrorKind::Unavailable, "tenant_storage_missing", "this organization has no storage")
+    Error::new(ErrorKind::Unavailable, MISSING, "this organization has no storage")
         .with_context("plane", plane)
 }
 

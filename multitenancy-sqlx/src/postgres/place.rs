@@ -98,7 +98,11 @@ impl Place {
 
 /// What begins a transaction. Everything in it is an identifier or a number of ours.
 pub(super) fn begin((place, plane): (Place, Plane), writes: bool, pooled: bool, settings: &str) -> Statement {
-    let begin = if writes { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
+    // Whatever the server's default is: a COMMIT has to see the fence that was raised after its transaction began.
+    let begin = match writes {
+        true => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        false => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    };
     // sqlx names what it prepares, also when it keeps nothing of it: it would pile up on the server, or be in the way of
     // another that has the same name.
     let forget = pooled || place == Place::Schemas;

@@ -20,7 +20,7 @@ use super::{
     builder::PgStoreBuilder,
     checked::Checked,
     checkout::told,
-    engine::{Place, Pool},
+    engine::{Passing, Place, Pool},
     error::store_error,
     listen::Listening,
     login::Login,
@@ -116,7 +116,7 @@ impl PgStore {
     /// Makes what an empty database needs, and refuses an unsafe one.
     async fn make_when_new(&self) -> Result<()> {
         let ready = match self.read_control(&ControlContext::system("start")).await {
-            Err(error) if error.code() == "tenant_storage_missing" => {
+            Err(error) if error.code() == migration::MISSING => {
                 self.make().await?;
                 Ok(())
             }
@@ -187,6 +187,20 @@ impl PgStore {
         report.into_result()
     }
 
+    pub(super) async fn raise_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
+        let wait = self.inner.pool.limits().wait;
+        self.inner.admin.raise_fence(Home::of_tenant(tenant, isolation), tenant, wait).await
+    }
+
+    pub(super) async fn lower_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
+        self.inner.admin.lower_fence(Home::of_tenant(tenant, isolation), tenant).await
+    }
+
+    #[expect(clippy::unused_async, reason = "another engine waits here")]
+    pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
+        Ok(Passing(tenant))
+    }
+
     pub(super) fn control_schema(&self) -> &Schema {
         &self.inner.control_schema
     }
@@ -203,7 +217,8 @@ impl PgStore {
     async fn open_tenant(&self, context: &TenantContext, writes: bool) -> Result<PgTransaction> {
         let tenant = context.tenant();
         let place = Home::of_tenant(tenant.id, tenant.isolation).place();
-        let unit = self.unit(Plane::Tenant(tenant.id), place, writes, context.origin()).await?;
+        let mut unit = self.unit(Plane::Tenant(tenant.id), place, writes, context.origin()).await?;
+        unit.fenced = !tenant.status.is_closed();
         Ok(PgTransaction::new(unit, context.clone()))
     }
 }

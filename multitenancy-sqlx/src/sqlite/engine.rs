@@ -1,11 +1,13 @@
 //! What units of work need of SQLite.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use multitenancy_core::{Plane, TenantId};
+use multitenancy_core::{Error, Plane, TenantId};
 use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, sqlite::SqliteArguments};
 use sqlx_core::transaction::TransactionManager;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
+use super::lease::refused;
 use crate::connections::{self, Connections, Rest};
 
 pub(super) type Db = Sqlite;
@@ -38,9 +40,15 @@ pub(super) const BUSY: Duration = Duration::from_millis(200);
 pub(super) enum Committed {
     /// Whether the next unit can have the connection.
     Done { clean: bool },
-    /// Nothing is committed, for this reason; the transaction is still open.
-    Refused(&'static str),
+    /// Nothing is committed; the transaction is still open.
+    Refused(Error),
 }
+
+/// The tenants with a fence around them. As long as somebody passes, none is raised.
+pub(super) type Fences = Arc<RwLock<HashSet<TenantId>>>;
+
+/// That a COMMIT passes the fence of its tenant.
+pub(super) type Passing = OwnedRwLockReadGuard<HashSet<TenantId>>;
 
 /// sqlx's own, so that its count of nested transactions stays right.
 type Manager = <Sqlite as sqlx::Database>::TransactionManager;
@@ -58,14 +66,15 @@ pub(super) async fn commit(
     connection: &mut Connection,
     _plane: Plane,
     _changed: &[TenantId],
+    _passing: Option<&Passing>,
 ) -> sqlx::Result<Committed> {
     if has_attached(connection).await? {
-        return Ok(Committed::Refused("another file is attached"));
+        return Ok(refused("another file is attached"));
     }
     Manager::commit(connection).await?;
     let left_open = Manager::get_transaction_depth(connection) > 0;
     match left_open {
-        true => Ok(Committed::Refused("a nested transaction was left open")),
+        true => Ok(refused("a nested transaction was left open")),
         false => Ok(Committed::Done { clean: true }),
     }
 }

@@ -12,6 +12,8 @@ mod store;
 // What both engines share is compiled for each, with the engine's own `engine`, `codec` and `error`.
 #[path = "../unit/consumed.rs"]
 mod consumed;
+#[path = "../unit/fence.rs"]
+mod fence;
 #[path = "../unit/fleet.rs"]
 mod fleet;
 #[path = "../unit/lease.rs"]

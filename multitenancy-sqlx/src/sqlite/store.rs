@@ -14,17 +14,19 @@ use multitenancy_core::{
         Signals,
         fleet::{Fleet, FleetOptions},
     },
+    tenant::tenant_inactive,
 };
 use secrecy::SecretString;
 use sqlx::{
     ConnectOptions, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
+use tokio::{sync::RwLockWriteGuard, time::timeout};
 
 use super::{
     SqliteControlTransaction, SqliteTransaction,
     builder::{SqliteStoreBuilder, Synchronous, limits},
-    engine::{Access, Place, Pool},
+    engine::{Access, Fences, Passing, Place, Pool},
     error::store_error,
     files::DataDirectory,
     lease::Lease,
@@ -57,6 +59,7 @@ struct Inner {
     outdated: Mutex<HashSet<TenantId>>,
     /// The tenants that are being migrated.
     moving: Mutex<Vec<Plane>>,
+    fences: Fences,
 }
 
 /// Readers of the control file.
@@ -84,6 +87,7 @@ impl SqliteStore {
             signals: Arc::default(),
             outdated: Mutex::default(),
             moving: Mutex::default(),
+            fences: Fences::default(),
         };
         let store = Self { inner: Arc::new(inner) };
         if !store.inner.directory.has_database(Plane::Control) {
@@ -144,7 +148,8 @@ impl SqliteStore {
     }
 
     async fn open_tenant(&self, context: &TenantContext, access: Access) -> Result<SqliteTransaction> {
-        let unit = self.unit(Plane::Tenant(context.tenant_id()), access, context.origin()).await?;
+        let mut unit = self.unit(Plane::Tenant(context.tenant_id()), access, context.origin()).await?;
+        unit.fenced = !context.tenant().status.is_closed();
         Ok(SqliteTransaction::new(unit, context.clone()))
     }
 
@@ -175,7 +180,7 @@ impl SqliteStore {
             }
         };
         self.refuse_moving(plane)?;
-        Ok(Unit { lease, plane, origin: origin.clone(), environment: self.inner.environment.clone() })
+        Ok(Unit::new(lease, plane, origin, self))
     }
 
     fn refuse_moving(&self, plane: Plane) -> Result<()> {
@@ -232,6 +237,32 @@ impl SqliteStore {
         match access {
             Access::Write => options,
             Access::Read => options.pragma("query_only", "ON"),
+        }
+    }
+
+    /// Keeps what is written inside a tenant from being committed. One process has the directory, so nobody else needs to know, nor whoever has it next.
+    pub(super) async fn raise_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
+        self.fences().await?.insert(tenant);
+        Ok(())
+    }
+
+    pub(super) async fn lower_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
+        self.fences().await?.remove(&tenant);
+        Ok(())
+    }
+
+    /// Waits for every COMMIT that is under way.
+    async fn fences(&self) -> Result<RwLockWriteGuard<'_, HashSet<TenantId>>> {
+        let wait = self.inner.tenants.limits().wait;
+        let raising = timeout(wait, self.inner.fences.write()).await;
+        raising.map_err(|_| Error::overloaded("a tenant's last writes take long", wait))
+    }
+
+    pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
+        let fences = self.inner.fences.clone().read_owned().await;
+        match fences.contains(&tenant) {
+            true => Err(tenant_inactive(tenant)),
+            false => Ok(fences),
         }
     }
 

@@ -7,7 +7,7 @@ use sqlx::Connection as _;
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
-    engine::{self, Committed, Connection, Pool, Slot, Statement},
+    engine::{self, Committed, Connection, Passing, Pool, Slot, Statement},
     error::{answered, store_error},
 };
 use crate::connections::close;
@@ -46,6 +46,8 @@ struct Loan {
     connection: Connection,
     slot: Slot,
     effects: Effects,
+    /// Kept until the outcome is settled: whoever raises the fence waits for it.
+    passing: Option<Passing>,
 }
 
 /// What to tell once the outcome is settled.
@@ -69,7 +71,7 @@ impl Lease {
     ) -> sqlx::Result<Self> {
         let effects =
             Effects { signals, plane, outbox_grew: false, changed_tenants: Vec::new(), committing: false };
-        let loan = Some(Loan { connection, slot, effects });
+        let loan = Some(Loan { connection, slot, effects, passing: None });
         let mut lease = Self { loan, phase: Phase::Unknown, writes, pool };
         if let Some(Loan { connection, slot, .. }) = &mut lease.loan {
             // One that was open may still be busy with what an earlier unit has left behind.
@@ -111,15 +113,16 @@ impl Lease {
     }
 
     /// Commits, and gives the connection back. A unit that reads has nothing to commit: it is rolled back.
-    pub async fn commit(mut self) -> Result<()> {
+    pub async fn commit(mut self, passing: Option<Passing>) -> Result<()> {
         if !self.writes {
             return Ok(());
         }
         self.phase = Phase::Unknown;
         let longest = self.pool.limits().longest;
-        let Loan { connection, effects, .. } = self.loan()?;
+        let Loan { connection, effects, passing: passes, .. } = self.loan()?;
         effects.committing = true;
-        let committing = engine::commit(connection, effects.plane, &effects.changed_tenants);
+        *passes = passing;
+        let committing = engine::commit(connection, effects.plane, &effects.changed_tenants, passes.as_ref());
         match timeout(longest, committing).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(Committed::Done { clean }) => {
                 effects.tell();
@@ -128,9 +131,9 @@ impl Lease {
                 }
                 Ok(())
             }
-            Ok(Committed::Refused(reason)) => {
+            Ok(Committed::Refused(error)) => {
                 self.phase = Phase::Open;
-                Err(Error::internal(format!("nothing is committed: {reason}")))
+                Err(error)
             }
             // It is still open, or was rolled back.
             Err(error) if answered(&error) => {
@@ -148,6 +151,11 @@ impl Lease {
     fn loan(&mut self) -> Result<&mut Loan> {
         self.loan.as_mut().ok_or_else(|| Error::internal("the unit of work has ended"))
     }
+}
+
+/// Why a transaction that is still open is not committed.
+pub(super) fn refused(reason: &str) -> Committed {
+    Committed::Refused(Error::internal(format!("nothing is committed: {reason}")))
 }
 
 impl Effects {
@@ -173,7 +181,7 @@ impl Drop for Effects {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(Loan { effects, mut slot, mut connection }) = self.loan.take() else { return };
+        let Some(Loan { effects, passing, mut slot, mut connection }) = self.loan.take() else { return };
         let (mut phase, writes, pool) = (self.phase, self.writes, self.pool.clone());
         // Most units read, and end here. A task to wait in would cost them an eighth of their speed.
         let defers = phase == Phase::Open && !writes && pool.limits().defers;
@@ -190,7 +198,7 @@ impl Drop for Lease {
         let cut_off = writes.then(|| slot.cut_off());
         runtime.spawn(async move {
             // Told last: a COMMIT that nobody waited for has happened by then, or never will.
-            let _effects = effects;
+            let _effects = (effects, passing);
             let mut finishing = pin!(finish(connection, slot, (phase, writes), &pool));
             let finished = timeout(SETTLING, &mut finishing).await;
             drop(cut_off);

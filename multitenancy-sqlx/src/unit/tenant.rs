@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     codec::{Stored, instant, stored},
     error::store_error,
+    fence::Move,
     unit::Unit,
 };
 use crate::json::{from_json, to_json};
@@ -103,16 +104,19 @@ impl TenantRepository for Unit {
         to: TenantStatus,
         at: Timestamp,
     ) -> Result<bool> {
-        let query = sqlx::query(
-            "UPDATE multitenancy_tenants SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2",
+        let query = sqlx::query_scalar::<_, String>(
+            "UPDATE multitenancy_tenants SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2 \
+             RETURNING isolation",
         )
         .bind(id.as_uuid())
         .bind(from.as_str())
         .bind(to.as_str())
         .bind(stored(at));
-        let updated = query.execute(self.writable()?).await.map_err(store_error)?;
+        let updated = query.fetch_optional(self.writable()?).await.map_err(store_error)?;
+        let Some(isolation) = updated else { return Ok(false) };
         self.lease.tenant_changed(id);
-        Ok(updated.rows_affected() == 1)
+        self.moves.push(Move { tenant: id, isolation: isolation.parse()?, from, to });
+        Ok(true)
     }
 
     async fn withdraw(&mut self, id: TenantId) -> Result<bool> {

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Environment, EventId, Plane, Result, TenantContext, TenantId,
+    ControlContext, ControlTransaction, Environment, EventId, Plane, Result, Store, TenantContext, TenantId,
     TenantTransaction, UnitOfWork,
     actor::Origin,
     auth::SessionRepository,
@@ -53,7 +53,7 @@ impl<C> Transaction<C> {
 
     /// Makes everything done in this transaction last.
     pub async fn commit(self) -> Result<()> {
-        self.unit.lease.commit().await
+        self.unit.commit().await
     }
 }
 
@@ -68,7 +68,7 @@ impl<C: Send + Sync> UnitOfWork for Transaction<C> {
     }
 
     fn environment(&self) -> &Environment {
-        &self.unit.environment
+        self.unit.store.environment()
     }
 
     fn users(&mut self) -> &mut dyn UserRepository {
@@ -88,7 +88,7 @@ impl<C: Send + Sync> UnitOfWork for Transaction<C> {
     }
 
     async fn commit(self: Box<Self>) -> Result<()> {
-        self.unit.lease.commit().await
+        self.unit.commit().await
     }
 }
 

@@ -1,22 +1,31 @@
 //! What a unit of work on either plane is made of. The repositories are implemented on it.
 
 use multitenancy_core::{
-    Environment, Plane, Result,
+    Plane, Result, Store,
     actor::Origin,
     event::{Envelope, Event},
 };
 use uuid::Uuid;
 
-use super::{engine::Connection, lease::Lease};
+use super::{Engine, engine::Connection, fence::Move, lease::Lease};
 
 pub(super) struct Unit {
     pub lease: Lease,
     pub plane: Plane,
     pub origin: Origin,
-    pub environment: Environment,
+    pub store: Engine,
+    /// Whether it is not committed when its tenant is closed.
+    pub fenced: bool,
+    /// What the registry will say when this is committed.
+    pub moves: Vec<Move>,
 }
 
 impl Unit {
+    pub fn new(lease: Lease, plane: Plane, origin: &Origin, store: &Engine) -> Self {
+        let (origin, store) = (origin.clone(), store.clone());
+        Self { lease, plane, origin, store, fenced: false, moves: Vec::new() }
+    }
+
     /// What stands in the `tenant_id` column of every row of this plane.
     pub fn scope(&self) -> Uuid {
         self.plane.scope()
@@ -31,6 +40,6 @@ impl Unit {
     }
 
     pub fn seal<E: Event>(&self, event: &E) -> Result<Envelope> {
-        Envelope::seal(event, self.plane, &self.origin, &self.environment)
+        Envelope::seal(event, self.plane, &self.origin, self.store.environment())
     }
 }

@@ -17,8 +17,10 @@ use multitenancy_core::{
     event::{ConsumedEvents, LeaseId, Outbox},
     secret::TokenDigest,
     store::{Fleet, Signals},
+    tenant::{TenantStatus, tenant_inactive},
     user::UserRepository,
 };
+use multitenancy_testkit::fixtures;
 use secrecy::SecretString;
 
 /// What is wrong with a store.
@@ -52,6 +54,10 @@ pub enum Fault {
     ListsOnePage,
     /// A status is set whatever it was.
     ComparesNoStatus,
+    /// A tenant that is closed is one like any other.
+    CommitsInClosedTenants,
+    /// Whether a tenant is closed is asked, and then there is a commit.
+    LooksBeforeItCommits,
     /// Instants lose their microseconds.
     CutsInstants,
     /// Every delivery is the first.
@@ -114,10 +120,16 @@ impl BrokenStore {
     }
 
     fn context(&self, context: &TenantContext) -> TenantContext {
-        if self.fault != Fault::MixesUpTenants {
-            return context.clone();
+        match self.fault {
+            Fault::MixesUpTenants => {
+                self.memory.first_tenant.lock().unwrap().get_or_insert_with(|| context.clone()).clone()
+            }
+            Fault::CommitsInClosedTenants | Fault::LooksBeforeItCommits => fixtures::context(&Tenant {
+                status: TenantStatus::Suspended,
+                ..Tenant::clone(context.tenant())
+            }),
+            _ => context.clone(),
         }
-        self.memory.first_tenant.lock().unwrap().get_or_insert_with(|| context.clone()).clone()
     }
 
     /// What a connection does before it says that a transaction has begun.
@@ -281,6 +293,14 @@ impl<U: UnitOfWork + ?Sized + 'static> UnitOfWork for BrokenUnit<U> {
         let inner = self.inner.take().expect("committed once");
         if self.stale {
             return Ok(());
+        }
+        if let (Fault::LooksBeforeItCommits, Plane::Tenant(id)) = (self.fault, inner.plane()) {
+            let mut registry = self.store.read_control(&ControlContext::system("test")).await?;
+            let tenant = registry.tenants().find(&id.into()).await?;
+            if tenant.is_some_and(|tenant| tenant.status.is_closed()) {
+                return Err(tenant_inactive(id));
+            }
+            tokio::task::yield_now().await;
         }
         inner.commit().await?;
         let mut good = self.memory.good_tokens.lock().unwrap();

@@ -59,6 +59,9 @@ controls! {
         "consumed::record_3_leaves_nothing_when_dropped" "cancellation::writing";
     ListsOnePage: "tenant::list_gives_all_by_id_page_by_page";
     ComparesNoStatus: "tenant::set_status_1_compares_and_sets";
+    CommitsInClosedTenants: "tenant::set_status_3_lets_nothing_commit_in_a_closed_tenant"
+        "tenant::set_status_3_stands_in_every_race";
+    LooksBeforeItCommits: "tenant::set_status_3_stands_in_every_race";
     CutsInstants: "user::insert_keeps_every_field";
     ConsumesAgain: "consumed::record_1_is_true_once" "consumed::record_1_is_true_for_one_of_many_at_once";
     ProvisionWipes: "store::provision_1_again_changes_nothing" "cancellation::provisioning";

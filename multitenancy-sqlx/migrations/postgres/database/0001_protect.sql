@@ -133,8 +133,42 @@ BEGIN
 END
 $$;
 
+-- The tenants that are suspended or canceled, of those whose rows are in this database. Units of work see their own tenant's
+-- row, and write none.
+CREATE TABLE multitenancy.fences (
+    tenant_id uuid        NOT NULL PRIMARY KEY,
+    raised_at timestamptz NOT NULL DEFAULT now()
+);
+SELECT multitenancy.protect('multitenancy.fences');
+REVOKE INSERT, UPDATE, DELETE ON multitenancy.fences FROM multitenancy_app;
+
+CREATE FUNCTION multitenancy.fence_lock(tenant uuid) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN hashtextextended('multitenancy:fence:' || tenant::text, 0);
+
+-- Lets a transaction commit, unless there is a fence around its tenant.
+CREATE FUNCTION multitenancy.pass_fence() RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(multitenancy.fence_lock(current_setting('app.tenant_id')::uuid));
+    -- Sees what was committed before the lock was got.
+    IF EXISTS (SELECT FROM multitenancy.fences) THEN
+        RAISE EXCEPTION 'the tenant is closed' USING ERRCODE = 'MT117';
+    END IF;
+END
+$$;
+
+-- Raises one, after those who have passed have committed.
+CREATE FUNCTION multitenancy.raise_fence(tenant uuid) RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(multitenancy.fence_lock(tenant));
+    INSERT INTO multitenancy.fences VALUES (tenant) ON CONFLICT DO NOTHING;
+END
+$$;
+
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA multitenancy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION multitenancy.tenant_id() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION multitenancy.pass_fence(), multitenancy.fence_lock(uuid) TO multitenancy_app;
 
 -- A temporary table outlives its unit of work, and a function of the caller's own sees what policies hide from them.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

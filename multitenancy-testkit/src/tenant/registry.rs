@@ -1,5 +1,3 @@
-//! The clauses of [`TenantRepository`](multitenancy_core::tenant::TenantRepository).
-
 use std::sync::{Arc, Mutex};
 
 use multitenancy_core::{

@@ -1,0 +1,145 @@
+use std::{sync::Arc, time::Duration};
+
+use multitenancy_core::{
+    ControlContext, ErrorKind, Result, Store, Tenant, TenantContext, Timestamp, UnitOfWorkExt, User,
+    environment::monotonic,
+    tenant::TenantStatus::{self, Active, Canceled, Suspended},
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    SeededRandom, TestEvent, assert_fails,
+    fixtures::{active_tenant, after, context, user},
+    retrying, rounds, within_limit,
+};
+
+/// `set_status` 3: what is written inside a closed tenant is not committed, whether it began before or afterwards. Other
+/// tenants go on, and so does work that knows the tenant as closed (S117).
+pub async fn set_status_3_lets_nothing_commit_in_a_closed_tenant(store: Arc<dyn Store>) {
+    let bystander = active_tenant(&*store, "globex").await;
+    for (slug, closed) in [("acme", Suspended), ("initech", Canceled)] {
+        let tenant = active_tenant(&*store, slug).await;
+        let mut before = store.begin(&tenant).await.unwrap();
+        before.users().insert(&user("before@example.com"), None).await.unwrap();
+        before.publish(TestEvent::new("a", 1)).await.unwrap();
+        set_status(&store, &tenant, Active, closed).await;
+        assert_fails(before.commit().await, ErrorKind::Forbidden, "tenant_inactive");
+        assert_fails(add(&store, &tenant, "after").await, ErrorKind::Forbidden, "tenant_inactive");
+        add(&store, &bystander, slug).await.unwrap();
+
+        let knowing = context(&Tenant { status: closed, ..Tenant::clone(tenant.tenant()) });
+        let mut unit = store.begin(&knowing).await.unwrap();
+        assert_eq!(unit.outbox().pending().await.unwrap(), 0);
+        for name in ["before", "after"] {
+            let address = user(&format!("{name}@example.com")).email;
+            assert_eq!(unit.users().find_by_email(&address).await.unwrap(), None, "{name}");
+        }
+        drop(unit);
+        add(&store, &knowing, "knowing").await.unwrap();
+    }
+}
+
+/// `set_status` 3: a change that is not committed closes nothing.
+pub async fn set_status_3_closes_nothing_when_dropped(store: Arc<dyn Store>) {
+    let tenant = active_tenant(&*store, "acme").await;
+    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
+    assert!(unit.tenants().set_status(tenant.tenant_id(), Active, Suspended, after(1)).await.unwrap());
+    drop(unit);
+    add(&store, &tenant, "ada").await.unwrap();
+}
+
+/// `set_status` 4: when the tenant is active again, what is written is committed, also in units that began before.
+pub async fn set_status_4_lets_commit_again(store: Arc<dyn Store>) {
+    let tenant = active_tenant(&*store, "acme").await;
+    for round in 0..3 {
+        set_status(&store, &tenant, Active, Suspended).await;
+        let mut meanwhile = store.begin(&tenant).await.unwrap();
+        let ada = user(&format!("meanwhile-{round}@example.com"));
+        meanwhile.users().insert(&ada, None).await.unwrap();
+        set_status(&store, &tenant, Suspended, Active).await;
+        meanwhile.commit().await.unwrap();
+        add(&store, &tenant, &format!("later-{round}")).await.unwrap();
+    }
+}
+
+/// `set_status` 3: however a write and a suspension interleave, the tenant stays as it was when the suspension has
+/// returned, and what was acknowledged is there: 10,000 writes race 500 suspensions (S117).
+pub async fn set_status_3_stands_in_every_race(store: Arc<dyn Store>) {
+    const WRITERS: usize = 20;
+    let random = Arc::new(SeededRandom::from_env());
+    let tenant = active_tenant(&*store, "acme").await;
+    let writers: Vec<User> = (0..WRITERS).map(|index| user(&format!("{index}@example.com"))).collect();
+    let mut unit = store.begin(&tenant).await.unwrap();
+    for writer in &writers {
+        unit.users().insert(writer, None).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+
+    // For so long writers wait at most before they begin: as long as suspending takes here, so that it is in their midst.
+    let mut longest = Duration::from_millis(4);
+    let mut outcomes = [0, 0];
+    let mut expected = last_logins(&store, &tenant, &writers).await;
+    for round in (1..).take(rounds(500)) {
+        let mut tasks = JoinSet::new();
+        for (index, writer) in writers.iter().enumerate() {
+            let (store, tenant, random, id) = (store.clone(), tenant.clone(), random.clone(), writer.id);
+            tasks.spawn(async move {
+                let write = || async {
+                    random.pause(longest).await;
+                    let mut unit = store.begin(&tenant).await?;
+                    assert!(unit.users().record_login(id, after(round)).await?);
+                    random.pause(longest / 10).await;
+                    unit.commit().await
+                };
+                (index, retrying(write).await)
+            });
+        }
+        random.pause(longest / 4).await;
+        let begun = monotonic();
+        set_status(&store, &tenant, Active, Suspended).await;
+        longest = begun.elapsed().min(Duration::from_millis(40));
+        let suspended = last_logins(&store, &tenant, &writers).await;
+        for (index, outcome) in within_limit("writing", tasks.join_all()).await {
+            outcomes[usize::from(outcome.is_ok())] += 1;
+            match outcome {
+                Ok(()) => expected[index] = Some(after(round)),
+                refused => assert_fails(refused, ErrorKind::Forbidden, "tenant_inactive"),
+            }
+        }
+        let after_all = last_logins(&store, &tenant, &writers).await;
+        assert_eq!(after_all, suspended, "committed after the suspension of round {round}");
+        assert_eq!(after_all, expected, "acknowledged and lost, or refused and done, in round {round}");
+        set_status(&store, &tenant, Suspended, Active).await;
+    }
+    println!("refused, committed: {outcomes:?}");
+    assert!(outcomes.iter().all(|count| *count > rounds(100)), "hardly a race: {outcomes:?}");
+}
+
+async fn set_status(store: &Arc<dyn Store>, tenant: &TenantContext, from: TenantStatus, to: TenantStatus) {
+    let change = || async {
+        let mut unit = store.control(&ControlContext::system("test")).await?;
+        assert!(unit.tenants().set_status(tenant.tenant_id(), from, to, after(1)).await?);
+        unit.commit().await
+    };
+    retrying(change).await.unwrap();
+}
+
+async fn add(store: &Arc<dyn Store>, tenant: &TenantContext, name: &str) -> Result<()> {
+    let mut unit = store.begin(tenant).await?;
+    unit.users().insert(&user(&format!("{name}@example.com")), None).await?;
+    unit.commit().await
+}
+
+async fn last_logins(
+    store: &Arc<dyn Store>,
+    tenant: &TenantContext,
+    users: &[User],
+) -> Vec<Option<Timestamp>> {
+    let mut found = Vec::new();
+    let mut unit = store.read(tenant).await.unwrap();
+    for user in users {
+        let user = unit.users().find(user.id).await.unwrap();
+        found.push(user.unwrap().last_login_at);
+    }
+    found
+}
