@@ -72,7 +72,7 @@ macro_rules! __store_cases {
             cancellation {
                 registering signing_in refreshing signing_out updating_a_profile creating_an_organization
                 switching provisioning deprovisioning migrating looking_at_the_fleet opening_to_write opening_to_read writing
-                writing_the_registry committing reading reading_the_registry settling_events
+                writing_the_registry suspending committing reading reading_the_registry settling_events
                 rotating_and_revoking storm
             }
         }

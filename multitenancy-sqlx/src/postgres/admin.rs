@@ -1,10 +1,7 @@
 //! What units of work may not do: making roles, schemas and databases. It has connections of its own, with the rights to
 //! do it.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use multitenancy_core::{Isolation, Result, Tenant, TenantId, store::fleet::Outcome};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
@@ -13,6 +10,7 @@ use super::{
     audit::{self, AuditOptions, Fault},
     engine::execute,
     error::{is, store_error},
+    fences,
     migration::{self, Schema},
     place::{APP_ROLE, Home},
 };
@@ -120,29 +118,6 @@ impl Admin {
         Ok(())
     }
 
-    /// Keeps what is written inside a tenant from being committed, whoever has begun it. Waits for `wait` at most for what
-    /// is being committed.
-    pub async fn raise_fence(&self, home: Home, tenant: TenantId, wait: Duration) -> Result<()> {
-        let mut connection = match self.connect(home).await {
-            // Nothing can be written there.
-            Err(error) if error.code() == migration::MISSING => return Ok(()),
-            other => other?,
-        };
-        let bound = format!("SET lock_timeout = {}", wait.as_millis());
-        execute(&mut connection, AssertSqlSafe(bound)).await.map_err(store_error)?;
-        let raised = sqlx::query("SELECT multitenancy.raise_fence($1)").bind(tenant.as_uuid());
-        raised.execute(&mut connection).await.map_err(store_error)?;
-        close(connection).await;
-        Ok(())
-    }
-
-    pub async fn lower_fence(&self, home: Home, tenant: TenantId) -> Result<()> {
-        let mut connection = self.connect(home).await?;
-        remove_fence(&mut connection, tenant).await?;
-        close(connection).await;
-        Ok(())
-    }
-
     /// Removes a tenant's storage and all that is in it.
     pub async fn remove(&self, tenant: &Tenant) -> Result<()> {
         let home = Home::of_tenant(tenant.id, tenant.isolation);
@@ -162,7 +137,7 @@ impl Admin {
             }
         }
         if home.database().is_none() {
-            remove_fence(&mut connection, tenant.id).await?;
+            fences::forget(&mut connection, tenant.id).await?;
         }
         close(connection).await;
         Ok(())
@@ -236,11 +211,6 @@ async fn lock(connection: &mut PgConnection, what: &str) -> Result<()> {
     let locked =
         sqlx::query("SELECT pg_advisory_lock(hashtextextended('multitenancy:' || $1, 0))").bind(what);
     locked.execute(connection).await.map(drop).map_err(store_error)
-}
-
-async fn remove_fence(connection: &mut PgConnection, tenant: TenantId) -> Result<()> {
-    let removed = sqlx::query("DELETE FROM multitenancy.fences WHERE tenant_id = $1").bind(tenant.as_uuid());
-    removed.execute(connection).await.map(drop).map_err(store_error)
 }
 
 /// Removes a tenant's rows from all shared tables. What others refer to is tried again when they are gone.

@@ -8,6 +8,7 @@ mod checkout;
 mod codec;
 mod engine;
 mod error;
+mod fences;
 mod listen;
 mod login;
 mod migration;

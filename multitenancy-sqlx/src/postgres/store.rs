@@ -20,7 +20,7 @@ use super::{
     builder::PgStoreBuilder,
     checked::Checked,
     checkout::told,
-    engine::{Passing, Place, Pool},
+    engine::{Place, Pool},
     error::store_error,
     listen::Listening,
     login::Login,
@@ -185,20 +185,6 @@ impl PgStore {
         // First: whoever goes on without the tenants that failed must not go on with unsafe ones.
         audit::refuse(&self.inner.admin.audit(Home::Control).await?)?;
         report.into_result()
-    }
-
-    pub(super) async fn raise_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
-        let wait = self.inner.pool.limits().wait;
-        self.inner.admin.raise_fence(Home::of_tenant(tenant, isolation), tenant, wait).await
-    }
-
-    pub(super) async fn lower_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
-        self.inner.admin.lower_fence(Home::of_tenant(tenant, isolation), tenant).await
-    }
-
-    #[expect(clippy::unused_async, reason = "another engine waits here")]
-    pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
-        Ok(Passing(tenant))
     }
 
     pub(super) fn control_schema(&self) -> &Schema {

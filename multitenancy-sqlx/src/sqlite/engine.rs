@@ -1,11 +1,12 @@
 //! What units of work need of SQLite.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use multitenancy_core::{Error, Plane, TenantId};
 use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, sqlite::SqliteArguments};
 use sqlx_core::transaction::TransactionManager;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::sync::OwnedRwLockReadGuard;
+use uuid::Uuid;
 
 use super::lease::refused;
 use crate::connections::{self, Connections, Rest};
@@ -44,11 +45,11 @@ pub(super) enum Committed {
     Refused(Error),
 }
 
-/// The tenants with a fence around them. As long as somebody passes, none is raised.
-pub(super) type Fences = Arc<RwLock<HashSet<TenantId>>>;
+/// The fences around tenants, each with its id. As long as somebody passes, none is raised.
+pub(super) type Fences = HashMap<TenantId, Uuid>;
 
 /// That a COMMIT passes the fence of its tenant.
-pub(super) type Passing = OwnedRwLockReadGuard<HashSet<TenantId>>;
+pub(super) type Passing = OwnedRwLockReadGuard<Fences>;
 
 /// sqlx's own, so that its count of nested transactions stays right.
 type Manager = <Sqlite as sqlx::Database>::TransactionManager;

@@ -4,6 +4,7 @@ mod builder;
 mod codec;
 mod engine;
 mod error;
+mod fences;
 mod files;
 mod migration;
 mod migrator;

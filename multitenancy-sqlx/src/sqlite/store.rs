@@ -14,19 +14,18 @@ use multitenancy_core::{
         Signals,
         fleet::{Fleet, FleetOptions},
     },
-    tenant::tenant_inactive,
 };
 use secrecy::SecretString;
 use sqlx::{
     ConnectOptions, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use tokio::{sync::RwLockWriteGuard, time::timeout};
+use tokio::sync::RwLock;
 
 use super::{
     SqliteControlTransaction, SqliteTransaction,
     builder::{SqliteStoreBuilder, Synchronous, limits},
-    engine::{Access, Fences, Passing, Place, Pool},
+    engine::{Access, Fences, Place, Pool},
     error::store_error,
     files::DataDirectory,
     lease::Lease,
@@ -59,7 +58,7 @@ struct Inner {
     outdated: Mutex<HashSet<TenantId>>,
     /// The tenants that are being migrated.
     moving: Mutex<Vec<Plane>>,
-    fences: Fences,
+    fences: Arc<RwLock<Fences>>,
 }
 
 /// Readers of the control file.
@@ -87,7 +86,7 @@ impl SqliteStore {
             signals: Arc::default(),
             outdated: Mutex::default(),
             moving: Mutex::default(),
-            fences: Fences::default(),
+            fences: Arc::default(),
         };
         let store = Self { inner: Arc::new(inner) };
         if !store.inner.directory.has_database(Plane::Control) {
@@ -240,38 +239,16 @@ impl SqliteStore {
         }
     }
 
-    /// Keeps what is written inside a tenant from being committed. One process has the directory, so nobody else needs to know, nor whoever has it next.
-    pub(super) async fn raise_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
-        self.fences().await?.insert(tenant);
-        Ok(())
-    }
-
-    pub(super) async fn lower_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
-        self.fences().await?.remove(&tenant);
-        Ok(())
-    }
-
-    /// Waits for every COMMIT that is under way.
-    async fn fences(&self) -> Result<RwLockWriteGuard<'_, HashSet<TenantId>>> {
-        let wait = self.inner.tenants.limits().wait;
-        let raising = timeout(wait, self.inner.fences.write()).await;
-        raising.map_err(|_| Error::overloaded("a tenant's last writes take long", wait))
-    }
-
-    pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
-        let fences = self.inner.fences.clone().read_owned().await;
-        match fences.contains(&tenant) {
-            true => Err(tenant_inactive(tenant)),
-            false => Ok(fences),
-        }
-    }
-
     pub(super) fn tenant_schema(&self) -> &Schema {
         &self.inner.tenant_schema
     }
 
     pub(super) fn moving(&self) -> MutexGuard<'_, Vec<Plane>> {
         self.inner.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn fences(&self) -> &Arc<RwLock<Fences>> {
+        &self.inner.fences
     }
 
     pub(super) fn no_longer_outdated(&self, tenant: TenantId) {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use multitenancy_core::{
-    ControlContext, Error, Isolation, Plane, Result, Store, TenantId,
+    ControlContext, ControlTransaction, Error, Isolation, Plane, Result, Store, Tenant, TenantId,
     tenant::{TenantStatus, tenant_inactive},
 };
 
@@ -46,7 +46,8 @@ impl Unit {
 
     async fn commit_after_raising(self, moves: &[Move]) -> Result<()> {
         for moved in moves.iter().filter(|moved| moved.to.is_closed()) {
-            self.store.raise_fence(moved.tenant, moved.isolation).await?;
+            let fence = self.store.environment().uuid();
+            self.store.raise_fence(moved.tenant, moved.isolation, fence).await?;
         }
         let passing = match self.plane {
             Plane::Tenant(tenant) if self.fenced => Some(self.store.pass_fence(tenant).await?),
@@ -62,20 +63,23 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl Engine {
     /// Lowers the fence around a tenant that the registry calls active. Whether it does.
     async fn mend_fence(&self, tenant: TenantId) -> Result<bool> {
-        let mut registry = self.control(&ControlContext::system("fences")).await?;
-        // Locked, for whoever closes the tenant has its row before they raise the fence.
-        let found: Option<(String, String)> = sqlx::query_as(concat!(
-            "SELECT status, isolation FROM multitenancy_tenants WHERE id = $1",
+        let context = ControlContext::system("fences");
+        let found = self.read_control(&context).await?.tenants().find(&tenant.into()).await?;
+        let Some(Tenant { status: TenantStatus::Active, isolation, .. }) = found else { return Ok(false) };
+        let Some(fence) = self.fence(tenant, isolation).await? else { return Ok(true) };
+        // Whoever raised it had the tenant's row before, and has it until they are done. So once the row is ours, and says
+        // active, nobody needs that fence, and it may be lowered at any time: another one has another id.
+        let status: Option<String> = sqlx::query_scalar(concat!(
+            "SELECT status FROM multitenancy_tenants WHERE id = $1",
             for_update!()
         ))
         .bind(tenant.as_uuid())
-        .fetch_optional(registry.conn())
+        .fetch_optional(self.control(&context).await?.conn())
         .await
         .map_err(store_error)?;
-        let Some((status, isolation)) = found else { return Ok(false) };
-        let active = status.parse::<TenantStatus>()? == TenantStatus::Active;
+        let active = status.is_some_and(|status| status == TenantStatus::Active.as_str());
         if active {
-            self.lower_fence(tenant, isolation.parse()?).await?;
+            self.lower_fence(tenant, isolation, fence).await?;
         }
         Ok(active)
     }

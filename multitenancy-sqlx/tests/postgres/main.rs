@@ -26,6 +26,7 @@ mod server;
 mod session;
 mod stage;
 mod storm;
+mod suspension;
 mod timeouts;
 mod watch;
 
@@ -54,5 +55,5 @@ mod database {
 /// S26: as many cases as every other store runs.
 #[test]
 fn s26_the_suite_has_all_its_cases() {
-    assert_eq!(CASES.len(), 124);
+    assert_eq!(CASES.len(), 125);
 }

@@ -242,6 +242,11 @@ const MENDED: &[Sabotage] = &[
         "s20_writable",
         "tenants.multitenancy_marker",
     ),
+    Sabotage(
+        "GRANT DELETE ON multitenancy.fences TO multitenancy_app",
+        "s20_writable",
+        "multitenancy.fences",
+    ),
     Sabotage("GRANT CREATE ON SCHEMA tenants TO multitenancy_app", "s20_creates_in_schema", "tenants"),
     Sabotage("GRANT CREATE ON SCHEMA public TO PUBLIC", "s20_creates_in_schema", "public"),
     Sabotage("GRANT TEMPORARY ON DATABASE {database} TO PUBLIC", "s20_creates_in_database", "{database}"),

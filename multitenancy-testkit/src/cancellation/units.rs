@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use multitenancy_core::{
-    ControlContext, EventId, Store, Tenant, UnitOfWork, UnitOfWorkExt, User, UserId,
+    ControlContext, ErrorKind, EventId, Store, Tenant, UnitOfWork, UnitOfWorkExt, User, UserId,
     auth::Session,
     page::PageRequest,
     secret::TokenDigest,
@@ -13,10 +13,11 @@ use multitenancy_core::{
 
 use super::sweep;
 use crate::{
-    PlaneContext, ProbedStore, TestEvent,
+    PlaneContext, ProbedStore, TestEvent, assert_fails,
     fixtures::{self, after, email, instant, lease, refresh_digest, session, user},
-    outbox, planes,
+    outbox, planes, retrying,
     session::begin_session,
+    tenant::{add, try_set_status},
 };
 
 /// Opening a unit that writes, on either plane.
@@ -92,6 +93,35 @@ pub async fn writing_the_registry(store: Arc<dyn Store>) {
         assert_eq!(membership.is_some(), found.is_some());
     };
     sweep(store, &PlaneContext::control(), prepare, write, check).await;
+}
+
+/// Suspending a tenant: whatever the registry says afterwards, that is how what is written in it fares (S117).
+pub async fn suspending(store: Arc<dyn Store>) {
+    use TenantStatus::{Active, Suspended};
+    let (store, probed, control) = (&store, &yielding(&store), &ControlContext::system("test"));
+    let tenant = &fixtures::active_tenant(&**store, "acme").await;
+    let status = || async {
+        let mut unit = store.read_control(control).await.unwrap();
+        unit.tenants().find(&tenant.tenant_id().into()).await.unwrap().expect("registered").status
+    };
+    let prepare = |attempt| async move {
+        if status().await == Suspended {
+            retrying(|| try_set_status(store, tenant, Suspended, Active)).await.unwrap();
+        }
+        attempt
+    };
+    let suspend = |_| try_set_status(probed, tenant, Active, Suspended);
+    let check = |attempt: usize, finished: bool| async move {
+        let status = status().await;
+        assert!(status == Suspended || !finished, "acknowledged, and lost");
+        let name = attempt.to_string();
+        let written = retrying(|| add(store, tenant, &name)).await;
+        match status {
+            Active => written.unwrap(),
+            _ => assert_fails(written, ErrorKind::Forbidden, "tenant_inactive"),
+        }
+    };
+    sweep(store, &PlaneContext::control(), prepare, suspend, check).await;
 }
 
 /// The commit alone: it happens or it does not.

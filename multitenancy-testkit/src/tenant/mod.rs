@@ -3,4 +3,5 @@
 mod closing;
 mod registry;
 
+pub(crate) use self::closing::{add, try_set_status};
 pub use self::{closing::*, registry::*};

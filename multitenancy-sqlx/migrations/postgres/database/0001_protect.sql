@@ -137,6 +137,7 @@ $$;
 -- row, and write none.
 CREATE TABLE multitenancy.fences (
     tenant_id uuid        NOT NULL PRIMARY KEY,
+    id        uuid        NOT NULL,
     raised_at timestamptz NOT NULL DEFAULT now()
 );
 SELECT multitenancy.protect('multitenancy.fences');
@@ -158,11 +159,12 @@ END
 $$;
 
 -- Raises one, after those who have passed have committed.
-CREATE FUNCTION multitenancy.raise_fence(tenant uuid) RETURNS void LANGUAGE plpgsql
+CREATE FUNCTION multitenancy.raise_fence(tenant uuid, fence uuid) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(multitenancy.fence_lock(tenant));
-    INSERT INTO multitenancy.fences VALUES (tenant) ON CONFLICT DO NOTHING;
+    INSERT INTO multitenancy.fences VALUES (tenant, fence)
+        ON CONFLICT (tenant_id) DO UPDATE SET id = excluded.id, raised_at = excluded.raised_at;
 END
 $$;
 

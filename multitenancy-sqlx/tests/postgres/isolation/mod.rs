@@ -22,7 +22,7 @@ use crate::{
     stage::{Stage, run, value},
 };
 
-const ISOLATIONS: [Isolation; 3] = [Isolation::Shared, Isolation::Schema, Isolation::Database];
+pub const ISOLATIONS: [Isolation; 3] = [Isolation::Shared, Isolation::Schema, Isolation::Database];
 
 /// Two tenants of one isolation, each with a project and a task in it.
 struct Pair {
@@ -64,7 +64,7 @@ impl Pair {
 }
 
 /// A superuser where the tenant's tables are, which come first in its search path.
-async fn owner(stage: &Stage, tenant: &Tenant) -> PgConnection {
+pub async fn owner(stage: &Stage, tenant: &Tenant) -> PgConnection {
     use sqlx::Connection;
     let name = format!("tenant_{}", tenant.id.as_uuid().simple());
     let (database, schema) = match tenant.isolation {

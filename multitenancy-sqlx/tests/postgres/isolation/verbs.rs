@@ -67,6 +67,9 @@ async fn s20_nothing_is_made_and_nothing_is_truncated() {
         "CREATE TRIGGER t AFTER INSERT ON projects EXECUTE FUNCTION suppress_redundant_updates_trigger()",
         "INSERT INTO countries VALUES ('XX')",
         "DELETE FROM multitenancy_marker",
+        "DELETE FROM multitenancy.fences",
+        "INSERT INTO multitenancy.fences VALUES ('{b}', '{b}')",
+        "SELECT multitenancy.raise_fence('{b}', '{b}')",
         "SELECT * FROM multitenancy_plane_migrations",
         "SELECT multitenancy.protect('projects')",
     ];
