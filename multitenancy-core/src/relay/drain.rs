@@ -12,7 +12,7 @@ use crate::{
     id::Plane,
     store::UnitOfWork,
     tenancy::Realm,
-    tenant::{ControlContext, TenantContext, TenantKey, TenantStatus},
+    tenant::{ControlContext, TENANT_INACTIVE, TenantContext, TenantKey, TenantStatus},
 };
 
 const REASON: &str = "event relay";
@@ -45,6 +45,14 @@ impl Relay {
         let Some(realm) = self.realm(plane).await? else {
             return Ok(false);
         };
+        match self.drain_realm(realm, drained).await {
+            // Closed in the meantime: nothing is noted any more, and its events are told again if it is opened.
+            Err(error) if error.code() == TENANT_INACTIVE => Ok(false),
+            other => other,
+        }
+    }
+
+    async fn drain_realm(&self, realm: Realm, drained: &mut Drained) -> Result<bool> {
         let lease = LeaseId::generate(self.store.environment());
         let claim = self.claim(&realm, lease).await?;
         drained.next_due = claim.next_due;
@@ -53,10 +61,12 @@ impl Relay {
         }
         let outcomes = join_all(claim.events.iter().map(|event| self.deliver(&realm, event))).await;
         let mut unit = realm.begin(&*self.store).await?;
+        let mut settled = drained.clone();
         for (event, outcome) in claim.events.iter().zip(outcomes) {
-            self.settle(&mut *unit, lease, event, outcome, drained).await?;
+            self.settle(&mut *unit, lease, event, outcome, &mut settled).await?;
         }
         unit.commit().await?;
+        *drained = settled;
         Ok(true)
     }
 

@@ -91,9 +91,12 @@ pub trait MembershipRepository: Send {
     ) -> Result<Page<Membership, TenantId>>;
 }
 
+/// The code of [`tenant_inactive`].
+pub const TENANT_INACTIVE: &str = "tenant_inactive";
+
 /// The error for work in a tenant that is not active, or not any more: 403 `tenant_inactive`.
 pub fn tenant_inactive(id: TenantId) -> Error {
-    Error::new(ErrorKind::Forbidden, "tenant_inactive", "this organization is not active")
+    Error::new(ErrorKind::Forbidden, TENANT_INACTIVE, "this organization is not active")
         .with_context("tenant", id)
 }
 

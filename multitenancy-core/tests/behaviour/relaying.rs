@@ -9,7 +9,7 @@ use std::{
 };
 
 use multitenancy_core::{
-    Error, Store, Tenancy, TenancyBuilder,
+    Error, Store, Tenancy, TenancyBuilder, Tenant,
     auth::{KeyRing, SigningKey},
     bus::{Delivery, Subscription},
     environment::monotonic,
@@ -154,10 +154,11 @@ async fn a_slow_tenant_holds_up_no_other() {
 async fn an_activation_is_noticed() {
     let store = memory();
     let (_running, log) = running(store.clone(), RelayConfig::default(), |_| Duration::ZERO);
-    let acme = tenant(&store, "acme").await;
-    let id = acme.tenant_id().unwrap();
+    let acme = fixtures::provisioned(&*store, "acme").await;
+    let id = acme.id;
     set_status(&store, id, TenantStatus::Active, TenantStatus::Suspended).await;
-    acme.publish(&store, [TestEvent::new("a", 1)]).await;
+    let knowing = fixtures::context(&Tenant { status: TenantStatus::Suspended, ..acme });
+    PlaneContext::Tenant(knowing).publish(&store, [TestEvent::new("a", 1)]).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(log.lock().unwrap().is_empty());
     set_status(&store, id, TenantStatus::Suspended, TenantStatus::Active).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use multitenancy_core::{
     ControlContext, ControlTransaction, Error, Isolation, Plane, Result, Store, Tenant, TenantId,
-    tenant::{TenantStatus, tenant_inactive},
+    tenant::{TENANT_INACTIVE, TenantStatus},
 };
 
 use super::{Engine, engine::for_update, error::store_error, unit::Unit};
@@ -32,7 +32,7 @@ impl Unit {
             }
         }
         match (committed, plane) {
-            (Err(error), Plane::Tenant(tenant)) if error.code() == tenant_inactive(tenant).code() => {
+            (Err(error), Plane::Tenant(tenant)) if error.code() == TENANT_INACTIVE => {
                 // Whoever began it did not know.
                 store.signals().tenant_changed(tenant);
                 match store.mend_fence(tenant).await? {
