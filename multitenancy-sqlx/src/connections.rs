@@ -254,7 +254,7 @@ async fn waiting<T>(deadline: Instant, coming: impl Future<Output = T>) -> Resul
 }
 
 /// A server that is there opens a connection in milliseconds, and one that is not may say nothing at all.
-async fn opening<C>(open: impl Future<Output = Result<C>>) -> Result<C> {
+pub(crate) async fn opening<C>(open: impl Future<Output = Result<C>>) -> Result<C> {
     timeout(OPENING, open).await.map_err(|_| {
         Error::new(ErrorKind::Unavailable, "storage_unavailable", "the storage does not answer")
     })?

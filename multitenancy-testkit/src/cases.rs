@@ -11,7 +11,7 @@ macro_rules! __store_cases {
                 insert_1_gives_a_slug_to_one_of_many_at_once insert_2_is_visible_once_committed
                 find_1_is_none_for_none find_2_matches_exactly set_status_1_compares_and_sets
                 set_status_2_is_signalled_on_commit set_status_3_lets_nothing_commit_in_a_closed_tenant
-                set_status_3_closes_nothing_when_dropped set_status_3_stands_in_every_race
+                set_status_3_counts_when_it_is_committed set_status_3_stands_in_every_race
                 set_status_4_lets_commit_again withdraw_1_spares_what_has_become_active
                 withdraw_2_takes_memberships_and_frees_the_slug list_gives_all_by_id_page_by_page
             }
@@ -72,7 +72,7 @@ macro_rules! __store_cases {
             cancellation {
                 registering signing_in refreshing signing_out updating_a_profile creating_an_organization
                 switching provisioning deprovisioning migrating looking_at_the_fleet opening_to_write opening_to_read writing
-                writing_the_registry suspending committing reading reading_the_registry settling_events
+                writing_the_registry suspending activating committing reading reading_the_registry settling_events
                 rotating_and_revoking storm
             }
         }
@@ -87,7 +87,8 @@ macro_rules! __durable_cases {
         $($then)* ! { $($with)*
             durable {
                 users_and_sessions_last the_registry_lasts nothing_uncommitted_lasts the_outbox_lasts
-                sequences_rise_through_a_restart consumed_events_last provisioning_lasts local_secret_2_lasts
+                sequences_rise_through_a_restart consumed_events_last provisioning_lasts suspensions_last
+                local_secret_2_lasts
             }
         }
     };

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use multitenancy_core::{
-    ControlContext, EventId, Store, Tenant, UnitOfWorkExt,
+    ControlContext, ErrorKind, EventId, Store, Tenant, UnitOfWorkExt,
     tenant::{Membership, TenantStatus},
 };
 use secrecy::ExposeSecret;
 
 use crate::{
-    DurableHarness, PlaneContext, TestEvent,
+    DurableHarness, PlaneContext, TestEvent, assert_fails,
     fixtures::{
         self, after, instant, known_user, lease, moment, odd_object, password_hash, refresh_digest, session,
         user,
     },
     outbox, planes,
+    tenant::{add, try_set_status},
 };
 
 /// `commit` 1: users, passwords and sessions that were committed are there after a restart, to the last field.
@@ -66,6 +67,18 @@ pub async fn the_registry_lasts(harness: &dyn DurableHarness) {
         assert_eq!(found, Some(membership));
         assert_eq!(unit.tenants().find(&tenant.id.into()).await.unwrap(), Some(tenant));
     }
+}
+
+/// `set_status` 3: a suspension outlasts a restart, also for a context that does (S117).
+pub async fn suspensions_last(harness: &dyn DurableHarness) {
+    let store = harness.open().await;
+    let tenant = fixtures::active_tenant(&*store, "acme").await;
+    try_set_status(&store, &tenant, TenantStatus::Active, TenantStatus::Suspended).await.unwrap();
+    let store = harness.reopen(store).await;
+    assert_fails(add(&store, &tenant, "ada").await, ErrorKind::Forbidden, "tenant_inactive");
+    try_set_status(&store, &tenant, TenantStatus::Suspended, TenantStatus::Active).await.unwrap();
+    let store = harness.reopen(store).await;
+    add(&store, &tenant, "ada").await.unwrap();
 }
 
 /// S93: what was not committed is not there after a restart.

@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use futures_util::TryFutureExt;
 use multitenancy_core::{Isolation, Result, Tenant, TenantId, store::fleet::Outcome};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
@@ -10,12 +11,11 @@ use super::{
     audit::{self, AuditOptions, Fault},
     engine::execute,
     error::{is, store_error},
-    fences,
     migration::{self, Schema},
     place::{APP_ROLE, Home},
 };
 use crate::{
-    connections::close,
+    connections::{close, opening},
     migrations::{Missing, UNDERWAY},
 };
 
@@ -126,18 +126,17 @@ impl Admin {
         // Of whoever was cut off making it, the server may still be at work: what it finishes later would be left over.
         lock(&mut connection, &name).await?;
         match tenant.isolation {
+            // Its fence stays: what is open would still write where others' rows are.
             Isolation::Shared => remove_rows(&mut connection, tenant.id).await?,
             Isolation::Schema => {
-                let sql = format!("DROP SCHEMA IF EXISTS {name} CASCADE");
+                let fence = format!("DELETE FROM multitenancy.fences WHERE tenant_id = '{}'", tenant.id);
+                let sql = format!("DROP SCHEMA IF EXISTS {name} CASCADE; {fence}");
                 execute(&mut connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
             }
             Isolation::Database => {
                 let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
                 execute(&mut connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
             }
-        }
-        if home.database().is_none() {
-            fences::forget(&mut connection, tenant.id).await?;
         }
         close(connection).await;
         Ok(())
@@ -179,10 +178,12 @@ impl Admin {
             Some(database) => options.database(&database),
             None => options,
         };
-        options.connect().await.map_err(|error| match is(&error, "3D000") && home.database().is_some() {
-            true => migration::missing(home.plane()).with_source(error),
-            false => store_error(error),
-        })
+        let connecting =
+            options.connect().map_err(|error| match is(&error, "3D000") && home.database().is_some() {
+                true => migration::missing(home.plane()).with_source(error),
+                false => store_error(error),
+            });
+        opening(connecting).await
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) enum Committed {
     Refused(Error),
 }
 
-/// That a COMMIT asks to pass the fence of its tenant, which the server keeps.
+/// That a COMMIT is to pass where its tenant's fence would be. The server looks.
 pub(super) struct Passing(pub TenantId);
 
 /// What `multitenancy.pass_fence` answers to who does not pass.

@@ -1,7 +1,7 @@
-//! The fences around tenants, each in the database where its tenant's rows are. Units of work can not write them, so it takes
-//! the rights of whoever provisions.
+//! The fences around tenants, each in the database where its tenant's rows are. Units of work can not write them, so it
+//! takes the rights of whoever provisions.
 
-use multitenancy_core::{Isolation, Result, TenantId};
+use multitenancy_core::{Isolation, Result, TenantId, tenant::TenantStatus};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
@@ -15,62 +15,72 @@ use super::{
 use crate::connections::close;
 
 impl PgStore {
-    /// Waits, as long as one waits for a connection, for what is being committed.
-    pub(super) async fn raise_fence(
-        &self,
-        tenant: TenantId,
-        isolation: Isolation,
-        fence: Uuid,
-    ) -> Result<()> {
-        let home = Home::of_tenant(tenant, isolation);
-        let mut connection = match self.inner.admin.connect(home).await {
+    /// Waits for what is being committed, longer than a COMMIT may take: the tenant's next ones wait behind this.
+    pub(super) async fn raise_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
+        let mut connection = match self.connect_patiently(Home::of_tenant(tenant, isolation)).await {
             // Nothing can be written there.
             Err(error) if error.code() == migration::MISSING => return Ok(()),
             other => other?,
         };
-        let bound = format!("SET lock_timeout = {}", self.inner.pool.limits().wait.as_millis());
-        execute(&mut connection, AssertSqlSafe(bound)).await.map_err(store_error)?;
-        let raising =
-            sqlx::query("SELECT multitenancy.raise_fence($1, $2)").bind(tenant.as_uuid()).bind(fence);
+        let raising = sqlx::query("SELECT multitenancy.raise_fence($1, $2)");
+        let raising = raising.bind(tenant.as_uuid()).bind(self.inner.environment.uuid());
         raising.execute(&mut connection).await.map_err(store_error)?;
         close(connection).await;
         Ok(())
     }
 
-    pub(super) async fn fence(&self, tenant: TenantId, isolation: Isolation) -> Result<Option<Uuid>> {
-        let mut connection = self.inner.admin.connect(Home::of_tenant(tenant, isolation)).await?;
-        let fence = sqlx::query_scalar("SELECT id FROM multitenancy.fences WHERE tenant_id = $1")
-            .bind(tenant.as_uuid())
-            .fetch_optional(&mut connection)
-            .await
-            .map_err(store_error)?;
-        close(connection).await;
-        Ok(fence)
-    }
-
-    pub(super) async fn lower_fence(
-        &self,
-        tenant: TenantId,
-        isolation: Isolation,
-        fence: Uuid,
-    ) -> Result<()> {
-        let mut connection = self.inner.admin.connect(Home::of_tenant(tenant, isolation)).await?;
-        let lowering = sqlx::query("DELETE FROM multitenancy.fences WHERE tenant_id = $1 AND id = $2");
-        let lowered = lowering.bind(tenant.as_uuid()).bind(fence).execute(&mut connection).await;
-        lowered.map_err(store_error)?;
+    /// Lowers the fence around a tenant that the registry calls active.
+    pub(super) async fn mend_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
+        let home = Home::of_tenant(tenant, isolation);
+        let mut connection = self.connect_patiently(home).await?;
+        let fence: Option<Uuid> =
+            sqlx::query_scalar("SELECT id FROM multitenancy.fences WHERE tenant_id = $1")
+                .bind(tenant.as_uuid())
+                .fetch_optional(&mut connection)
+                .await
+                .map_err(store_error)?;
+        if let Some(fence) = fence
+            && self.is_active(&mut connection, home, tenant).await?
+        {
+            // Lowers this one and no other, also when it is carried out late: one that is raised later has another id.
+            let lowering = sqlx::query("DELETE FROM multitenancy.fences WHERE tenant_id = $1 AND id = $2");
+            let lowered = lowering.bind(tenant.as_uuid()).bind(fence).execute(&mut connection).await;
+            lowered.map_err(store_error)?;
+        }
         close(connection).await;
         Ok(())
+    }
+
+    /// What the registry calls the tenant when whoever is changing that is done: they have raised their fence before, and
+    /// have its row until then.
+    async fn is_active(&self, at_home: &mut PgConnection, home: Home, tenant: TenantId) -> Result<bool> {
+        // As strong as what changes the status, and no stronger: a new membership refers to the row.
+        let look = sqlx::query_scalar(
+            "SELECT status FROM public.multitenancy_tenants WHERE id = $1 FOR NO KEY UPDATE",
+        )
+        .bind(tenant.as_uuid());
+        let status: Option<String> = match home.database() {
+            None => look.fetch_optional(at_home).await.map_err(store_error)?,
+            Some(_) => {
+                let mut registry = self.connect_patiently(Home::Control).await?;
+                let status = look.fetch_optional(&mut registry).await.map_err(store_error)?;
+                close(registry).await;
+                status
+            }
+        };
+        Ok(status.is_some_and(|status| status == TenantStatus::Active.as_str()))
+    }
+
+    /// Connects as who provisions, to wait for locks longer than a statement may hold them.
+    async fn connect_patiently(&self, home: Home) -> Result<PgConnection> {
+        let mut connection = self.inner.admin.connect(home).await?;
+        let bound = format!("SET lock_timeout = {}", self.inner.pool.limits().longest.as_millis().max(1));
+        execute(&mut connection, AssertSqlSafe(bound)).await.map_err(store_error)?;
+        Ok(connection)
     }
 
     #[expect(clippy::unused_async, reason = "the other engine waits here")]
     pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
         Ok(Passing(tenant))
     }
-}
-
-/// Lowers whatever fence there is around a tenant that is no more.
-pub(super) async fn forget(connection: &mut PgConnection, tenant: TenantId) -> Result<()> {
-    let forgetting =
-        sqlx::query("DELETE FROM multitenancy.fences WHERE tenant_id = $1").bind(tenant.as_uuid());
-    forgetting.execute(connection).await.map(drop).map_err(store_error)
 }

@@ -175,6 +175,10 @@ impl PgStore {
             self.migrate_storage(&mut connection, home, version, Missing::Make, &[id]).await?;
         }
         close(connection).await;
+        // It may have been closed while its storage was lost.
+        if tenant.status.is_closed() {
+            self.raise_fence(id, tenant.isolation).await?;
+        }
         Ok(())
     }
 

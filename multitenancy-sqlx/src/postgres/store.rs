@@ -22,6 +22,7 @@ use super::{
     checkout::told,
     engine::{Place, Pool},
     error::store_error,
+    fence::Mending,
     listen::Listening,
     login::Login,
     migration::{self, Schema},
@@ -52,6 +53,7 @@ pub(super) struct Inner {
     pub(super) signals: Arc<Signals>,
     pub(super) checked: Arc<Checked>,
     pub(super) listening: Listening,
+    pub(super) mending: Mending,
 }
 
 /// How many may be at work at once.
@@ -107,6 +109,7 @@ impl PgStore {
             signals,
             checked,
             listening,
+            mending: Mending::default(),
         };
         let store = Self { inner: Arc::new(inner) };
         store.make_when_new().await?;
@@ -187,6 +190,10 @@ impl PgStore {
         report.into_result()
     }
 
+    pub(super) fn mending(&self) -> &Mending {
+        &self.inner.mending
+    }
+
     pub(super) fn control_schema(&self) -> &Schema {
         &self.inner.control_schema
     }
@@ -204,7 +211,7 @@ impl PgStore {
         let tenant = context.tenant();
         let place = Home::of_tenant(tenant.id, tenant.isolation).place();
         let mut unit = self.unit(Plane::Tenant(tenant.id), place, writes, context.origin()).await?;
-        unit.fenced = !tenant.status.is_closed();
+        unit.passes = tenant.status.is_closed();
         Ok(PgTransaction::new(unit, context.clone()))
     }
 }

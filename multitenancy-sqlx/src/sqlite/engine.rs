@@ -1,12 +1,11 @@
 //! What units of work need of SQLite.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use multitenancy_core::{Error, Plane, TenantId};
 use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, sqlite::SqliteArguments};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::OwnedRwLockReadGuard;
-use uuid::Uuid;
 
 use super::lease::refused;
 use crate::connections::{self, Connections, Rest};
@@ -45,11 +44,8 @@ pub(super) enum Committed {
     Refused(Error),
 }
 
-/// The fences around tenants, each with its id. As long as somebody passes, none is raised.
-pub(super) type Fences = HashMap<TenantId, Uuid>;
-
-/// That a COMMIT passes the fence of its tenant.
-pub(super) type Passing = OwnedRwLockReadGuard<Fences>;
+/// That a COMMIT passes where its tenant's fence would be: meanwhile none is raised.
+pub(super) type Passing = OwnedRwLockReadGuard<bool>;
 
 /// sqlx's own, so that its count of nested transactions stays right.
 type Manager = <Sqlite as sqlx::Database>::TransactionManager;

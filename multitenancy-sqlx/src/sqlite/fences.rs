@@ -1,42 +1,106 @@
-//! The fences around tenants. One process has the directory, so nobody else needs to know of them, nor whoever has it next:
-//! nobody has begun anything then.
+//! The fences around tenants, in memory: one process has the directory, so nobody else needs to know of them.
 
-use multitenancy_core::{Error, Isolation, Plane, Result, TenantId, tenant::tenant_inactive};
-use tokio::{sync::RwLockWriteGuard, time::timeout};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use multitenancy_core::{
+    Error, Isolation, Plane, Result, TenantId,
+    actor::Origin,
+    tenant::{TenantStatus, tenant_inactive},
+};
+use sqlx::ConnectOptions;
+use tokio::{
+    sync::{OwnedRwLockWriteGuard, RwLock},
+    time::timeout,
+};
 use uuid::Uuid;
 
 use super::{
     SqliteStore,
-    engine::{Fences, Passing},
+    engine::{Access, Passing},
+    error::{no_such_table, store_error},
 };
+use crate::connections::close;
+
+/// By tenant, whether there is one. Whoever commits passes, and has the lock shared meanwhile.
+#[derive(Default)]
+pub(super) struct Fences(Mutex<HashMap<TenantId, Arc<RwLock<bool>>>>);
+
+impl Fences {
+    fn of(&self, tenant: TenantId) -> Arc<RwLock<bool>> {
+        let mut fences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before it would grow: those who only passed are forgotten.
+        if fences.len() == fences.capacity() {
+            fences.retain(|_, fence| {
+                Arc::strong_count(fence) > 1 || fence.try_read().is_ok_and(|raised| *raised)
+            });
+        }
+        fences.entry(tenant).or_default().clone()
+    }
+}
 
 impl SqliteStore {
-    pub(super) async fn raise_fence(&self, tenant: TenantId, _: Isolation, fence: Uuid) -> Result<()> {
-        self.fences_alone().await?.insert(tenant, fence);
+    /// Raises the fences around the tenants that the registry calls closed: contexts of an earlier store in this process may
+    /// be left.
+    pub(super) async fn raise_fences(&self) -> Result<()> {
+        let mut registry = self.options(Plane::Control, Access::Read).connect().await.map_err(store_error)?;
+        let query = "SELECT id FROM multitenancy_tenants WHERE status IN ('suspended', 'canceled')";
+        let closed: sqlx::Result<Vec<Uuid>> = sqlx::query_scalar(query).fetch_all(&mut registry).await;
+        close(registry).await;
+        let closed = match closed {
+            // Whoever uses the registry is told that it is none.
+            Err(error) if no_such_table(&error) => Vec::new(),
+            other => other.map_err(store_error)?,
+        };
+        for tenant in closed {
+            *self.alone(TenantId::from_uuid(tenant)).await? = true;
+        }
         Ok(())
     }
 
-    pub(super) async fn fence(&self, tenant: TenantId, _: Isolation) -> Result<Option<Uuid>> {
-        Ok(self.fences().read().await.get(&tenant).copied())
+    pub(super) async fn raise_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
+        *self.alone(tenant).await? = true;
+        Ok(())
     }
 
-    pub(super) async fn lower_fence(&self, tenant: TenantId, _: Isolation, fence: Uuid) -> Result<()> {
-        self.fences_alone().await?.retain(|other, id| *other != tenant || *id != fence);
-        Ok(())
+    /// Lowers the fence around a tenant that the registry calls active.
+    pub(super) async fn mend_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
+        // Whoever closes the tenant has the only turn to write the registry until they are done, so until then nobody else
+        // looks, and as long as this looks nobody raises one.
+        let mut registry = self.unit(Plane::Control, Access::Write, &Origin::system("fences")).await?;
+        let status: Option<String> =
+            sqlx::query_scalar("SELECT status FROM multitenancy_tenants WHERE id = $1")
+                .bind(tenant.as_uuid())
+                .fetch_optional(registry.connection()?)
+                .await
+                .map_err(store_error)?;
+        if status.is_some_and(|status| status == TenantStatus::Active.as_str()) {
+            *self.alone(tenant).await? = false;
+        }
+        registry.lease.commit(None).await
     }
 
     pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
-        let fences = self.fences().clone().read_owned().await;
-        match fences.contains_key(&tenant) {
-            true => Err(tenant_inactive(tenant)),
-            false => Ok(fences),
+        let passing = timeout(self.wait(), self.fences().of(tenant).read_owned()).await;
+        match passing.map_err(|_| busy())? {
+            raised if *raised => Err(tenant_inactive(tenant)),
+            passing => Ok(passing),
         }
     }
 
-    /// Waits for every COMMIT that is under way.
-    async fn fences_alone(&self) -> Result<RwLockWriteGuard<'_, Fences>> {
-        let wait = self.pool(Plane::Control).limits().wait;
-        let alone = timeout(wait, self.fences().write()).await;
-        alone.map_err(|_| Error::overloaded("what is being committed takes long", wait))
+    /// Waits for what is being committed in the tenant.
+    async fn alone(&self, tenant: TenantId) -> Result<OwnedRwLockWriteGuard<bool>> {
+        timeout(self.wait(), self.fences().of(tenant).write_owned()).await.map_err(|_| busy())
     }
+
+    fn wait(&self) -> Duration {
+        self.pool(Plane::Control).limits().wait
+    }
+}
+
+fn busy() -> Error {
+    Error::overloaded("what is being committed takes long", Duration::from_secs(1))
 }

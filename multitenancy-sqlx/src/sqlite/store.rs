@@ -20,13 +20,14 @@ use sqlx::{
     ConnectOptions, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
-use tokio::sync::RwLock;
 
 use super::{
     SqliteControlTransaction, SqliteTransaction,
     builder::{SqliteStoreBuilder, Synchronous, limits},
-    engine::{Access, Fences, Place, Pool},
+    engine::{Access, Place, Pool},
     error::store_error,
+    fence::Mending,
+    fences::Fences,
     files::DataDirectory,
     lease::Lease,
     migration::{self, Schema},
@@ -58,7 +59,8 @@ struct Inner {
     outdated: Mutex<HashSet<TenantId>>,
     /// The tenants that are being migrated.
     moving: Mutex<Vec<Plane>>,
-    fences: Arc<RwLock<Fences>>,
+    fences: Fences,
+    mending: Mending,
 }
 
 /// Readers of the control file.
@@ -86,12 +88,14 @@ impl SqliteStore {
             signals: Arc::default(),
             outdated: Mutex::default(),
             moving: Mutex::default(),
-            fences: Arc::default(),
+            fences: Fences::default(),
+            mending: Mending::default(),
         };
         let store = Self { inner: Arc::new(inner) };
         if !store.inner.directory.has_database(Plane::Control) {
             store.migrate_control().await?;
         }
+        store.raise_fences().await?;
         Ok(store)
     }
 
@@ -148,11 +152,11 @@ impl SqliteStore {
 
     async fn open_tenant(&self, context: &TenantContext, access: Access) -> Result<SqliteTransaction> {
         let mut unit = self.unit(Plane::Tenant(context.tenant_id()), access, context.origin()).await?;
-        unit.fenced = !context.tenant().status.is_closed();
+        unit.passes = context.tenant().status.is_closed();
         Ok(SqliteTransaction::new(unit, context.clone()))
     }
 
-    async fn unit(&self, plane: Plane, access: Access, origin: &Origin) -> Result<Unit> {
+    pub(super) async fn unit(&self, plane: Plane, access: Access, origin: &Origin) -> Result<Unit> {
         self.refuse_moving(plane)?;
         let pool = self.pool(plane);
         // A file that was removed while it is open takes writes, and loses them.
@@ -247,8 +251,12 @@ impl SqliteStore {
         self.inner.moving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn fences(&self) -> &Arc<RwLock<Fences>> {
+    pub(super) fn fences(&self) -> &Fences {
         &self.inner.fences
+    }
+
+    pub(super) fn mending(&self) -> &Mending {
+        &self.inner.mending
     }
 
     pub(super) fn no_longer_outdated(&self, tenant: TenantId) {

@@ -1,17 +1,21 @@
 //! The fence around a tenant that is suspended or canceled: nothing that is written inside it is committed (S117).
 //!
-//! It stands where the tenant's rows are, so that a COMMIT passes it without asking the registry. It is raised before the
-//! registry calls the tenant closed and lowered after the registry calls it active, so that a process that ends in
+//! It stands where the tenant's rows are, so that a COMMIT passes it without asking the registry. It is raised before
+//! the registry calls the tenant closed and lowered after the registry calls it active, so a process that ends in
 //! between leaves one too many and never one too few. The first who is stopped by that one has it lowered.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Error, Isolation, Plane, Result, Store, Tenant, TenantId,
+    ControlContext, ControlTransaction, Error, Isolation, Result, Store, Tenant, TenantId,
     tenant::{TENANT_INACTIVE, TenantStatus},
 };
 
-use super::{Engine, engine::for_update, error::store_error, unit::Unit};
+use super::{Engine, unit::Unit};
 
 /// A tenant's move from one status to another.
 pub(super) struct Move {
@@ -22,65 +26,90 @@ pub(super) struct Move {
 }
 
 impl Unit {
-    /// Commits, unless the unit's tenant is closed by then.
-    pub async fn commit(mut self) -> Result<()> {
-        let (store, plane, moves) = (self.store.clone(), self.plane, std::mem::take(&mut self.moves));
+    /// Commits a unit on the control plane, with fences around the tenants that it closes.
+    pub(super) async fn commit_registry(mut self) -> Result<()> {
+        let (store, moves) = (self.store.clone(), std::mem::take(&mut self.moves));
         let committed = self.commit_after_raising(&moves).await;
         for moved in moves.iter().filter(|moved| committed.is_err() || moved.from.is_closed()) {
-            if let Err(error) = store.mend_fence(moved.tenant).await {
-                tracing::warn!(tenant = %moved.tenant, error = ?error, "a fence is left standing for now");
+            if let Err(error) = store.mend_fence(moved.tenant, moved.isolation).await {
+                tracing::warn!(tenant = %moved.tenant, error = ?error, "a fence may be left standing for now");
             }
         }
-        match (committed, plane) {
-            (Err(error), Plane::Tenant(tenant)) if error.code() == TENANT_INACTIVE => {
-                // Whoever began it did not know.
-                store.signals().tenant_changed(tenant);
-                match store.mend_fence(tenant).await? {
-                    true => Err(Error::overloaded("the organization is being activated", AGAIN)),
-                    false => Err(error),
-                }
-            }
-            (committed, _) => committed,
-        }
+        committed
     }
 
     async fn commit_after_raising(self, moves: &[Move]) -> Result<()> {
         for moved in moves.iter().filter(|moved| moved.to.is_closed()) {
-            let fence = self.store.environment().uuid();
-            self.store.raise_fence(moved.tenant, moved.isolation, fence).await?;
+            self.store.raise_fence(moved.tenant, moved.isolation).await?;
         }
-        let passing = match self.plane {
-            Plane::Tenant(tenant) if self.fenced => Some(self.store.pass_fence(tenant).await?),
-            _ => None,
+        self.lease.commit(None).await
+    }
+
+    /// Commits a unit inside a tenant, unless that is closed by then.
+    pub(super) async fn commit_inside(self, tenant: TenantId) -> Result<()> {
+        let store = self.store.clone();
+        let committed = match self.store.pass_fence(tenant).await {
+            Ok(passing) => self.lease.commit(Some(passing)).await,
+            Err(stopped) => {
+                drop(self.lease);
+                Err(stopped)
+            }
         };
-        self.lease.commit(passing).await
+        match committed {
+            Err(error) if error.code() == TENANT_INACTIVE => Err(store.explain(tenant, error).await),
+            other => other,
+        }
     }
 }
 
-/// When who was stopped by the fence of an active tenant tries again.
+impl Engine {
+    /// Why a unit was stopped by a fence: because its tenant is closed, or because whoever raised it is not done, or has
+    /// not come to its end. Then it is lowered, and the unit may be tried again.
+    async fn explain(&self, tenant: TenantId, stopped: Error) -> Error {
+        // Whoever began it did not know.
+        self.signals().tenant_changed(tenant);
+        let found = match self.read_control(&ControlContext::system("fences")).await {
+            Ok(mut registry) => registry.tenants().find(&tenant.into()).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(Some(Tenant { status: TenantStatus::Active, isolation, .. })) => {
+                let again = Error::overloaded("the organization has just changed: try again", AGAIN);
+                // Those who are stopped at the same time leave it to one of them.
+                let Some(_mending) = self.mending().begin(tenant) else { return again };
+                match self.mend_fence(tenant, isolation).await {
+                    Ok(()) => again,
+                    Err(error) => again.with_source(error),
+                }
+            }
+            Ok(_) => stopped,
+            Err(error) => error,
+        }
+    }
+}
+
+/// When to try again what was stopped by a fence around an active tenant.
 const AGAIN: Duration = Duration::from_secs(1);
 
-impl Engine {
-    /// Lowers the fence around a tenant that the registry calls active. Whether it does.
-    async fn mend_fence(&self, tenant: TenantId) -> Result<bool> {
-        let context = ControlContext::system("fences");
-        let found = self.read_control(&context).await?.tenants().find(&tenant.into()).await?;
-        let Some(Tenant { status: TenantStatus::Active, isolation, .. }) = found else { return Ok(false) };
-        let Some(fence) = self.fence(tenant, isolation).await? else { return Ok(true) };
-        // Whoever raised it had the tenant's row before, and has it until they are done. So once the row is ours, and says
-        // active, nobody needs that fence, and it may be lowered at any time: another one has another id.
-        let status: Option<String> = sqlx::query_scalar(concat!(
-            "SELECT status FROM multitenancy_tenants WHERE id = $1",
-            for_update!()
-        ))
-        .bind(tenant.as_uuid())
-        .fetch_optional(self.control(&context).await?.conn())
-        .await
-        .map_err(store_error)?;
-        let active = status.is_some_and(|status| status == TenantStatus::Active.as_str());
-        if active {
-            self.lower_fence(tenant, isolation, fence).await?;
-        }
-        Ok(active)
+/// The tenants whose fence is being mended, on behalf of who was stopped by it.
+#[derive(Clone, Default)]
+pub(super) struct Mending(Arc<Mutex<HashSet<TenantId>>>);
+
+impl Mending {
+    /// `None` when somebody is at it.
+    fn begin(&self, tenant: TenantId) -> Option<impl Drop> {
+        self.tenants().insert(tenant).then(|| Begun(self.clone(), tenant))
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, HashSet<TenantId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Begun(Mending, TenantId);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.tenants().remove(&self.1);
     }
 }

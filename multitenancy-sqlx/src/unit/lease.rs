@@ -46,7 +46,7 @@ struct Loan {
     connection: Connection,
     slot: Slot,
     effects: Effects,
-    /// Kept until the outcome is settled: whoever raises the fence waits for it.
+    /// Kept until the outcome is settled, for whoever raises a fence waits for it.
     passing: Option<Passing>,
 }
 
@@ -85,6 +85,11 @@ impl Lease {
         Ok(lease)
     }
 
+    /// Whether it is a unit's that writes.
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+
     /// The connection.
     pub fn connection(&mut self) -> Result<&mut Connection> {
         self.loan().map(|loan| &mut loan.connection)
@@ -119,10 +124,12 @@ impl Lease {
         }
         self.phase = Phase::Unknown;
         let longest = self.pool.limits().longest;
-        let Loan { connection, effects, passing: passes, .. } = self.loan()?;
-        effects.committing = true;
-        *passes = passing;
-        let committing = engine::commit(connection, effects.plane, &effects.changed_tenants, passes.as_ref());
+        let loan = self.loan()?;
+        loan.passing = passing;
+        loan.effects.committing = true;
+        let Loan { connection, effects, passing, .. } = loan;
+        let committing =
+            engine::commit(connection, effects.plane, &effects.changed_tenants, passing.as_ref());
         match timeout(longest, committing).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(Committed::Done { clean }) => {
                 effects.tell();

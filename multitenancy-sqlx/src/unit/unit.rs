@@ -14,8 +14,8 @@ pub(super) struct Unit {
     pub plane: Plane,
     pub origin: Origin,
     pub store: Engine,
-    /// Whether it is not committed when its tenant is closed.
-    pub fenced: bool,
+    /// Whether it passes the fence around its tenant: whoever began it knows that it is closed.
+    pub passes: bool,
     /// What the registry will say when this is committed.
     pub moves: Vec<Move>,
 }
@@ -23,7 +23,15 @@ pub(super) struct Unit {
 impl Unit {
     pub fn new(lease: Lease, plane: Plane, origin: &Origin, store: &Engine) -> Self {
         let (origin, store) = (origin.clone(), store.clone());
-        Self { lease, plane, origin, store, fenced: false, moves: Vec::new() }
+        Self { lease, plane, origin, store, passes: false, moves: Vec::new() }
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        match self.plane {
+            Plane::Control => self.commit_registry().await,
+            Plane::Tenant(tenant) if self.lease.writes() && !self.passes => self.commit_inside(tenant).await,
+            Plane::Tenant(_) => self.lease.commit(None).await,
+        }
     }
 
     /// What stands in the `tenant_id` column of every row of this plane.

@@ -10,12 +10,15 @@ use multitenancy_core::{
 use multitenancy_sqlx::PgStore;
 use multitenancy_testkit::{assert_fails, fixtures::context, tenant};
 use sqlx::PgConnection;
+use tokio::task::JoinHandle;
 
 use crate::{
     isolation::{ISOLATIONS, owner},
     stage::{Stage, run, value},
     watch::eventually,
 };
+
+const LATER: Duration = Duration::from_secs(20);
 
 async fn set_status(store: &PgStore, tenant: &Tenant, from: TenantStatus, to: TenantStatus) {
     let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
@@ -37,40 +40,110 @@ async fn projects(owner: &mut PgConnection) -> i64 {
     value(owner, "SELECT count(*) FROM projects").await.unwrap()
 }
 
-/// What is committed when a suspension begins, and it takes long, is there when that returns.
+/// What is being committed when a suspension begins is there when that returns.
 #[tokio::test]
 async fn s117_a_suspension_waits_for_what_is_being_committed() {
     for isolation in ISOLATIONS {
-        assert_eq!(seen_by_a_suspension(isolation, "").await, (1, 1), "{isolation:?}");
+        let mut race = Race::new(isolation, "").await;
+        let (store, tenant) = (race.stage.store.clone(), race.acme.clone());
+        let suspension = tokio::spawn(async move { suspend(&store, &tenant).await });
+        eventually("it waits", LATER, async || race.waiting().await == 2).await;
+        assert!(!suspension.is_finished());
+        race.let_go().await;
+        suspension.await.unwrap();
+        assert_eq!(race.projects().await, 1, "{isolation:?}");
+        race.writing.await.unwrap().unwrap();
     }
-    // The control: a COMMIT that looks, and takes no lock.
-    let looks = "CREATE OR REPLACE FUNCTION multitenancy.pass_fence() RETURNS void LANGUAGE plpgsql AS
-                 'BEGIN IF EXISTS (SELECT FROM multitenancy.fences) THEN RAISE SQLSTATE ''MT117''; END IF; END'";
-    assert_eq!(seen_by_a_suspension(Isolation::Shared, looks).await, (0, 1));
 }
 
-/// How many rows there are when the suspension has returned, and how many in the end.
-async fn seen_by_a_suspension(isolation: Isolation, sabotage: &str) -> (i64, i64) {
-    let stage = Stage::new().await;
-    let acme = stage.tenant("acme", isolation).await;
-    let mut owner = owner(&stage, &acme).await;
-    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';
-                CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON projects DEFERRABLE INITIALLY DEFERRED
-                FOR EACH ROW EXECUTE FUNCTION slow()";
-    run(&mut owner, slow).await.unwrap();
-    run(&mut owner, sabotage).await.unwrap();
-    let (store, tenant) = (stage.store.clone(), acme.clone());
-    let writing = tokio::spawn(async move { write(&store, &tenant).await });
-    let committing =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    eventually("it is being committed", Duration::from_secs(10), async || {
-        value::<i64>(&mut owner, committing).await.unwrap() == 1
-    })
-    .await;
-    suspend(&stage.store, &acme).await;
-    let seen = projects(&mut owner).await;
-    writing.await.unwrap().unwrap();
-    (seen, projects(&mut owner).await)
+/// The control: where a COMMIT looks for a fence and takes no lock, a suspension returns before what is being committed.
+#[tokio::test]
+async fn control_a_commit_that_only_looks_comes_after_the_suspension() {
+    let looks = "CREATE OR REPLACE FUNCTION multitenancy.pass_fence() RETURNS void LANGUAGE plpgsql AS
+                 'BEGIN IF EXISTS (SELECT FROM multitenancy.fences) THEN RAISE SQLSTATE ''MT117''; END IF; END'";
+    let mut race = Race::new(Isolation::Shared, looks).await;
+    suspend(&race.stage.store, &race.acme).await;
+    assert_eq!(race.projects().await, 0);
+    race.let_go().await;
+    (&mut race.writing).await.unwrap().unwrap();
+    assert_eq!(race.projects().await, 1, "committed in a tenant that is suspended");
+}
+
+/// A write that is held up in the midst of its COMMIT, past the fence.
+struct Race {
+    stage: Stage,
+    acme: Tenant,
+    owner: PgConnection,
+    writing: JoinHandle<Result<(), Error>>,
+}
+
+impl Race {
+    async fn new(isolation: Isolation, sabotage: &str) -> Self {
+        let stage = Stage::new().await;
+        let acme = stage.tenant("acme", isolation).await;
+        let mut owner = owner(&stage, &acme).await;
+        let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+                        AS 'BEGIN PERFORM pg_advisory_xact_lock(117); RETURN NULL; END';
+                    CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON projects DEFERRABLE INITIALLY DEFERRED
+                    FOR EACH ROW EXECUTE FUNCTION slow();
+                    SELECT pg_advisory_lock(117)";
+        run(&mut owner, slow).await.unwrap();
+        run(&mut owner, sabotage).await.unwrap();
+        let (store, tenant) = (stage.store.clone(), acme.clone());
+        let writing = tokio::spawn(async move { write(&store, &tenant).await });
+        let mut race = Self { stage, acme, owner, writing };
+        eventually("it is being committed", LATER, async || race.waiting().await == 1).await;
+        race
+    }
+
+    /// How many wait for an advisory lock.
+    async fn waiting(&mut self) -> i64 {
+        let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                       WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()";
+        value(&mut self.owner, waiting).await.unwrap()
+    }
+
+    async fn let_go(&mut self) {
+        run(&mut self.owner, "SELECT pg_advisory_unlock_all()").await.unwrap();
+    }
+
+    async fn projects(&mut self) -> i64 {
+        projects(&mut self.owner).await
+    }
+}
+
+/// What lowers a fence may be carried out late, when its sender has long gone: it finds none that was raised since.
+#[tokio::test]
+async fn s117_a_late_lowering_lowers_no_later_fence() {
+    for isolation in ISOLATIONS {
+        let stage = Stage::new().await;
+        let acme = stage.tenant("acme", isolation).await;
+        suspend(&stage.store, &acme).await;
+        let mut holding = owner(&stage, &acme).await;
+        let late = "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql
+                        AS 'BEGIN PERFORM pg_advisory_xact_lock(117); RETURN NULL; END';
+                    CREATE TRIGGER late BEFORE DELETE ON multitenancy.fences EXECUTE FUNCTION late();
+                    SELECT pg_advisory_lock(117)";
+        run(&mut holding, late).await.unwrap();
+        let (store, tenant) = (stage.store.clone(), acme.clone());
+        let activating = tokio::spawn(async move {
+            set_status(&store, &tenant, TenantStatus::Suspended, TenantStatus::Active).await;
+        });
+        let mut look = owner(&stage, &acme).await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+        eventually("it is about to be lowered", LATER, async || {
+            value::<i64>(&mut look, waiting).await.unwrap() == 1
+        })
+        .await;
+        activating.abort();
+        suspend(&stage.store, &acme).await;
+        run(&mut holding, "SELECT pg_advisory_unlock_all()").await.unwrap();
+        eventually("it was carried out", LATER, async || {
+            value::<i64>(&mut look, waiting).await.unwrap() == 0
+        })
+        .await;
+        assert_fails(write(&stage.store, &acme).await, ErrorKind::Forbidden, "tenant_inactive");
+    }
 }
 
 /// A process that has yet to hear of it commits nothing either.
@@ -113,18 +186,30 @@ async fn s117_whatever_isolation_level_is_preset() {
     tenant::set_status_3_lets_nothing_commit_in_a_closed_tenant(std::sync::Arc::new(store)).await;
 }
 
-/// What is removed with a tenant is its fence too.
+/// What is open when a suspended tenant's storage is removed writes nothing where others' rows are.
 #[tokio::test]
-async fn s116_a_tenant_leaves_no_fence() {
+async fn s117_a_removed_tenant_leaves_no_row() {
     let stage = Stage::new().await;
-    for isolation in [Isolation::Shared, Isolation::Schema] {
-        let acme = stage.tenant(&format!("acme-{isolation}"), isolation).await;
-        suspend(&stage.store, &acme).await;
-        let fences = "SELECT count(*) FROM multitenancy.fences";
-        assert_eq!(value::<i64>(&mut stage.connection().await, fences).await.unwrap(), 1);
-        stage.store.deprovision(&acme).await.unwrap();
-        assert_eq!(value::<i64>(&mut stage.connection().await, fences).await.unwrap(), 0);
-    }
+    let acme = stage.tenant("acme", Isolation::Shared).await;
+    let mut open = stage.store.begin(&context(&acme)).await.unwrap();
+    run(open.conn(), "INSERT INTO projects (name) VALUES ('open')").await.unwrap();
+    suspend(&stage.store, &acme).await;
+    stage.store.deprovision(&acme).await.unwrap();
+    assert_fails(open.commit().await, ErrorKind::Forbidden, "tenant_inactive");
+    assert_eq!(projects(&mut owner(&stage, &acme).await).await, 0);
+}
+
+/// With a schema its fence goes: nobody can write there.
+#[tokio::test]
+async fn s116_a_tenant_with_a_schema_leaves_no_fence() {
+    let stage = Stage::new().await;
+    let acme = stage.tenant("acme", Isolation::Schema).await;
+    suspend(&stage.store, &acme).await;
+    let mut look = stage.connection().await;
+    let fences = "SELECT count(*) FROM multitenancy.fences";
+    assert_eq!(value::<i64>(&mut look, fences).await.unwrap(), 1);
+    stage.store.deprovision(&acme).await.unwrap();
+    assert_eq!(value::<i64>(&mut look, fences).await.unwrap(), 0);
 }
 
 /// A tenant whose database is lost can be suspended all the same.
@@ -135,4 +220,7 @@ async fn s117_a_tenant_without_storage_is_suspended() {
     stage.store.deprovision(&acme).await.unwrap();
     suspend(&stage.store, &acme).await;
     assert_fails(write(&stage.store, &acme).await, ErrorKind::Unavailable, "tenant_storage_missing");
+    // And is when its storage is there again.
+    stage.store.provision(&Tenant { status: TenantStatus::Suspended, ..acme.clone() }).await.unwrap();
+    assert_fails(write(&stage.store, &acme).await, ErrorKind::Forbidden, "tenant_inactive");
 }

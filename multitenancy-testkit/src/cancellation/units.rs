@@ -97,31 +97,39 @@ pub async fn writing_the_registry(store: Arc<dyn Store>) {
 
 /// Suspending a tenant: whatever the registry says afterwards, that is how what is written in it fares (S117).
 pub async fn suspending(store: Arc<dyn Store>) {
-    use TenantStatus::{Active, Suspended};
-    let (store, probed, control) = (&store, &yielding(&store), &ControlContext::system("test"));
+    moving(&store, TenantStatus::Active, TenantStatus::Suspended).await;
+}
+
+/// Making a suspended tenant active again: likewise.
+pub async fn activating(store: Arc<dyn Store>) {
+    moving(&store, TenantStatus::Suspended, TenantStatus::Active).await;
+}
+
+async fn moving(store: &Arc<dyn Store>, from: TenantStatus, to: TenantStatus) {
+    let (probed, control) = (&yielding(store), &ControlContext::system("test"));
     let tenant = &fixtures::active_tenant(&**store, "acme").await;
     let status = || async {
         let mut unit = store.read_control(control).await.unwrap();
         unit.tenants().find(&tenant.tenant_id().into()).await.unwrap().expect("registered").status
     };
     let prepare = |attempt| async move {
-        if status().await == Suspended {
-            retrying(|| try_set_status(store, tenant, Suspended, Active)).await.unwrap();
+        if status().await != from {
+            retrying(|| try_set_status(store, tenant, to, from)).await.unwrap();
         }
         attempt
     };
-    let suspend = |_| try_set_status(probed, tenant, Active, Suspended);
     let check = |attempt: usize, finished: bool| async move {
         let status = status().await;
-        assert!(status == Suspended || !finished, "acknowledged, and lost");
+        assert!(status == to || !finished, "acknowledged, and lost");
         let name = attempt.to_string();
         let written = retrying(|| add(store, tenant, &name)).await;
         match status {
-            Active => written.unwrap(),
+            TenantStatus::Active => written.unwrap(),
             _ => assert_fails(written, ErrorKind::Forbidden, "tenant_inactive"),
         }
     };
-    sweep(store, &PlaneContext::control(), prepare, suspend, check).await;
+    let work = |_| try_set_status(probed, tenant, from, to);
+    sweep(store, &PlaneContext::control(), prepare, work, check).await;
 }
 
 /// The commit alone: it happens or it does not.

@@ -25,6 +25,7 @@ pub async fn set_status_3_lets_nothing_commit_in_a_closed_tenant(store: Arc<dyn 
         set_status(&store, &tenant, Active, closed).await;
         assert_fails(before.commit().await, ErrorKind::Forbidden, "tenant_inactive");
         assert_fails(add(&store, &tenant, "after").await, ErrorKind::Forbidden, "tenant_inactive");
+        store.read(&tenant).await.unwrap().commit().await.expect("a unit that reads has nothing to commit");
         add(&store, &bystander, slug).await.unwrap();
 
         let knowing = context(&Tenant { status: closed, ..Tenant::clone(tenant.tenant()) });
@@ -39,13 +40,23 @@ pub async fn set_status_3_lets_nothing_commit_in_a_closed_tenant(store: Arc<dyn 
     }
 }
 
-/// `set_status` 3: a change that is not committed closes nothing.
-pub async fn set_status_3_closes_nothing_when_dropped(store: Arc<dyn Store>) {
+/// `set_status` 3: a change that is not committed, or taken back in the same unit, closes nothing. One that is made again
+/// in the same unit does.
+pub async fn set_status_3_counts_when_it_is_committed(store: Arc<dyn Store>) {
     let tenant = active_tenant(&*store, "acme").await;
-    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
-    assert!(unit.tenants().set_status(tenant.tenant_id(), Active, Suspended, after(1)).await.unwrap());
-    drop(unit);
-    add(&store, &tenant, "ada").await.unwrap();
+    let moved = async |moves: &[TenantStatus]| {
+        let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
+        for pair in moves.windows(2) {
+            assert!(unit.tenants().set_status(tenant.tenant_id(), pair[0], pair[1], after(1)).await.unwrap());
+        }
+        unit
+    };
+    drop(moved(&[Active, Suspended]).await);
+    add(&store, &tenant, "dropped").await.unwrap();
+    moved(&[Active, Suspended, Active]).await.commit().await.unwrap();
+    add(&store, &tenant, "taken-back").await.unwrap();
+    moved(&[Active, Suspended, Active, Suspended]).await.commit().await.unwrap();
+    assert_fails(add(&store, &tenant, "made-again").await, ErrorKind::Forbidden, "tenant_inactive");
 }
 
 /// `set_status` 4: when the tenant is active again, what is written is committed, also in units that began before.

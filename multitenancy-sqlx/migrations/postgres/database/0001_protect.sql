@@ -143,16 +143,15 @@ CREATE TABLE multitenancy.fences (
 SELECT multitenancy.protect('multitenancy.fences');
 REVOKE INSERT, UPDATE, DELETE ON multitenancy.fences FROM multitenancy_app;
 
-CREATE FUNCTION multitenancy.fence_lock(tenant uuid) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN hashtextextended('multitenancy:fence:' || tenant::text, 0);
-
 -- Lets a transaction commit, unless there is a fence around its tenant.
 CREATE FUNCTION multitenancy.pass_fence() RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own CONSTANT uuid := current_setting('app.tenant_id');
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(multitenancy.fence_lock(current_setting('app.tenant_id')::uuid));
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('multitenancy:fence:' || own, 0));
     -- Sees what was committed before the lock was got.
-    IF EXISTS (SELECT FROM multitenancy.fences) THEN
+    IF EXISTS (SELECT FROM multitenancy.fences WHERE tenant_id = own) THEN
         RAISE EXCEPTION 'the tenant is closed' USING ERRCODE = 'MT117';
     END IF;
 END
@@ -162,7 +161,7 @@ $$;
 CREATE FUNCTION multitenancy.raise_fence(tenant uuid, fence uuid) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(multitenancy.fence_lock(tenant));
+    PERFORM pg_advisory_xact_lock(hashtextextended('multitenancy:fence:' || tenant, 0));
     INSERT INTO multitenancy.fences VALUES (tenant, fence)
         ON CONFLICT (tenant_id) DO UPDATE SET id = excluded.id, raised_at = excluded.raised_at;
 END
@@ -170,7 +169,7 @@ $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA multitenancy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION multitenancy.tenant_id() TO PUBLIC;
-GRANT EXECUTE ON FUNCTION multitenancy.pass_fence(), multitenancy.fence_lock(uuid) TO multitenancy_app;
+GRANT EXECUTE ON FUNCTION multitenancy.pass_fence() TO multitenancy_app;
 
 -- A temporary table outlives its unit of work, and a function of the caller's own sees what policies hide from them.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
