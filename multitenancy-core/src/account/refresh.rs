@@ -9,6 +9,7 @@ use crate::{
     secret::{Purpose, SecretToken},
     store::UnitOfWorkExt,
     tenancy::{Caller, Realm, RequestFacts, Tenancy, require_membership},
+    tenant::TENANT_INACTIVE,
 };
 
 impl Tenancy {
@@ -46,7 +47,9 @@ impl Tenancy {
             if error.kind() == ErrorKind::Unauthenticated { invalid_refresh_token() } else { error }
         })?;
         let signed_in = self.signed_in(&realm, user, session.id, successor)?;
-        unit.commit().await?;
+        unit.commit()
+            .await
+            .map_err(|error| if error.code() == TENANT_INACTIVE { invalid_refresh_token() } else { error })?;
         Ok(signed_in)
     }
 

@@ -1,7 +1,10 @@
 //! What units of work may not do: making roles, schemas and databases. It has connections of its own, with the rights to
 //! do it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_util::TryFutureExt;
 use multitenancy_core::{Isolation, Result, Tenant, TenantId, store::fleet::Outcome};
@@ -172,8 +175,16 @@ impl Admin {
 
     /// A connection to the database that `home` is in.
     pub async fn connect(&self, home: Home) -> Result<PgConnection> {
-        // Notices that something is there already are no news.
-        let options = self.options.clone().options([("client_min_messages", "warning")]);
+        self.connect_waiting(home, Duration::ZERO).await
+    }
+
+    /// Likewise, and waits for each lock for `longest` at most; zero is no bound.
+    pub async fn connect_waiting(&self, home: Home, longest: Duration) -> Result<PgConnection> {
+        let options = self.options.clone().options([
+            // Notices that something is there already are no news.
+            ("client_min_messages", "warning"),
+            ("lock_timeout", &longest.as_millis().to_string()),
+        ]);
         let options = match home.database() {
             Some(database) => options.database(&database),
             None => options,

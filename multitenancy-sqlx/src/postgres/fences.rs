@@ -1,17 +1,13 @@
 //! The fences around tenants, each in the database where its tenant's rows are. Units of work can not write them, so it
 //! takes the rights of whoever provisions.
 
+use std::time::Duration;
+
 use multitenancy_core::{Isolation, Result, TenantId, tenant::TenantStatus};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    PgStore,
-    engine::{Passing, execute},
-    error::store_error,
-    migration,
-    place::Home,
-};
+use super::{PgStore, engine::Passing, error::store_error, migration, place::Home};
 use crate::connections::close;
 
 impl PgStore {
@@ -73,10 +69,8 @@ impl PgStore {
 
     /// Connects as who provisions, to wait for locks longer than a statement may hold them.
     async fn connect_patiently(&self, home: Home) -> Result<PgConnection> {
-        let mut connection = self.inner.admin.connect(home).await?;
-        let bound = format!("SET lock_timeout = {}", self.inner.pool.limits().longest.as_millis().max(1));
-        execute(&mut connection, AssertSqlSafe(bound)).await.map_err(store_error)?;
-        Ok(connection)
+        let longest = self.inner.pool.limits().longest.max(Duration::from_millis(1));
+        self.inner.admin.connect_waiting(home, longest).await
     }
 
     #[expect(clippy::unused_async, reason = "the other engine waits here")]

@@ -1,5 +1,5 @@
 //! What other processes have changed, as PostgreSQL tells it: a hint that makes a suspension fast everywhere. What makes
-//! it certain is that caches end by their age.
+//! it certain is that caches end by their age, and that nothing commits past a fence.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 

@@ -43,8 +43,8 @@ impl Fences {
 }
 
 impl SqliteStore {
-    /// Raises the fences around the tenants that the registry calls closed: contexts of an earlier store in this process may
-    /// be left.
+    /// Raises the fences around the tenants that the registry calls closed: an earlier store in this process may have left
+    /// contexts.
     pub(super) async fn raise_fences(&self) -> Result<()> {
         let mut registry = self.options(Plane::Control, Access::Read).connect().await.map_err(store_error)?;
         let query = "SELECT id FROM multitenancy_tenants WHERE status IN ('suspended', 'canceled')";
@@ -68,8 +68,8 @@ impl SqliteStore {
 
     /// Lowers the fence around a tenant that the registry calls active.
     pub(super) async fn mend_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
-        // Whoever closes the tenant has the only turn to write the registry until they are done, so until then nobody else
-        // looks, and as long as this looks nobody raises one.
+        // Whoever closes the tenant has the only turn to write the registry until they are done: until then this waits, and
+        // as long as this has it nobody raises one.
         let mut registry = self.unit(Plane::Control, Access::Write, &Origin::system("fences")).await?;
         let status: Option<String> =
             sqlx::query_scalar("SELECT status FROM multitenancy_tenants WHERE id = $1")

@@ -11,7 +11,8 @@ UNION ALL
 SELECT 's20_writable', name, 'may only be read, and units of work may write it',
     format('REVOKE INSERT, UPDATE, DELETE ON %s FROM %s', name, string_agg(DISTINCT grantee, ', '))
 FROM relations JOIN grants USING (oid)
-WHERE (reference OR in_plane AND relname = 'multitenancy_marker' OR name = 'multitenancy.fences') AND privilege IN ('INSERT', 'UPDATE', 'DELETE') GROUP BY name
+WHERE (reference OR in_plane AND relname = 'multitenancy_marker' OR name = 'multitenancy.fences')
+    AND privilege IN ('INSERT', 'UPDATE', 'DELETE') GROUP BY name
 UNION ALL
 SELECT 's20_creates_in_schema', quote_ident(nspname), format('lets %s create in it: functions and operators see hidden rows', name),
     format('REVOKE CREATE ON SCHEMA %I FROM %s', nspname, name)
