@@ -125,8 +125,9 @@ pub trait UnitOfWork: Send {
     ///
     /// 1. After `Ok` it survives a crash of this process.
     /// 2. After an error it is unknown whether it happened, unless the error is a
-    ///    [`Conflict`](crate::ErrorKind::Conflict), [`Forbidden`](crate::ErrorKind::Forbidden) or retryable: then it did not. When the answer was lost the error is
-    ///    [`Unknown`](crate::ErrorKind::Unknown) `commit_unknown`, which is not retryable (S32).
+    ///    [`Conflict`](crate::ErrorKind::Conflict), [`Forbidden`](crate::ErrorKind::Forbidden) or retryable: then it
+    ///    did not. When the answer was lost the error is [`Unknown`](crate::ErrorKind::Unknown) `commit_unknown`, which
+    ///    is not retryable (S32).
     /// 3. Inside a tenant that was suspended or canceled in the meantime it is refused, as
     ///    [`set_status`](TenantRepository::set_status) says.
     async fn commit(self: Box<Self>) -> Result<()>;

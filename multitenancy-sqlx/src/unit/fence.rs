@@ -30,7 +30,8 @@ impl Unit {
     pub(super) async fn commit_registry(mut self) -> Result<()> {
         let (store, moves) = (self.store.clone(), std::mem::take(&mut self.moves));
         let committed = self.commit_after_raising(&moves).await;
-        for moved in moves.iter().filter(|moved| committed.is_err() || moved.from.is_closed()) {
+        let raised = |moved: &Move| moved.from.is_closed() || moved.to.is_closed() && committed.is_err();
+        for moved in moves.iter().filter(|moved| raised(moved)) {
             if let Err(error) = store.mend_fence(moved.tenant, moved.isolation).await {
                 tracing::warn!(tenant = %moved.tenant, error = ?error, "a fence may be left standing for now");
             }

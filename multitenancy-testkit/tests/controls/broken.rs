@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -300,7 +301,7 @@ impl<U: UnitOfWork + ?Sized + 'static> UnitOfWork for BrokenUnit<U> {
             if tenant.is_some_and(|tenant| tenant.status.is_closed()) {
                 return Err(tenant_inactive(id));
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         inner.commit().await?;
         let mut good = self.memory.good_tokens.lock().unwrap();
