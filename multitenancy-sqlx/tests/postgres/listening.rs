@@ -28,13 +28,13 @@ const SOON: Duration = Duration::from_secs(2);
 const LATER: Duration = Duration::from_secs(20);
 const CANARY: &str = "canary-7f3a";
 
-async fn set_status(store: &PgStore, tenant: &Tenant, from: TenantStatus, to: TenantStatus) {
+pub async fn set_status(store: &PgStore, tenant: &Tenant, from: TenantStatus, to: TenantStatus) {
     let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
     assert!(unit.tenants().set_status(tenant.id, from, to, store.environment().now()).await.unwrap());
     Box::new(unit).commit().await.unwrap();
 }
 
-async fn suspend(store: &PgStore, tenant: &Tenant) {
+pub async fn suspend(store: &PgStore, tenant: &Tenant) {
     set_status(store, tenant, TenantStatus::Active, TenantStatus::Suspended).await;
 }
 

@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use multitenancy_core::{
-    ControlContext, ControlTransaction, Error, ErrorKind, Isolation, Store, Tenant, UnitOfWork,
-    tenant::TenantStatus,
-};
+use multitenancy_core::{Error, ErrorKind, Isolation, Store, Tenant, tenant::TenantStatus};
 use multitenancy_sqlx::PgStore;
 use multitenancy_testkit::{assert_fails, fixtures::context, tenant};
 use sqlx::PgConnection;
@@ -14,21 +11,12 @@ use tokio::task::JoinHandle;
 
 use crate::{
     isolation::{ISOLATIONS, owner},
+    listening::{set_status, suspend},
     stage::{Stage, run, value},
     watch::eventually,
 };
 
 const LATER: Duration = Duration::from_secs(20);
-
-async fn set_status(store: &PgStore, tenant: &Tenant, from: TenantStatus, to: TenantStatus) {
-    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
-    assert!(unit.tenants().set_status(tenant.id, from, to, store.environment().now()).await.unwrap());
-    Box::new(unit).commit().await.unwrap();
-}
-
-async fn suspend(store: &PgStore, tenant: &Tenant) {
-    set_status(store, tenant, TenantStatus::Active, TenantStatus::Suspended).await;
-}
 
 async fn write(store: &PgStore, tenant: &Tenant) -> Result<(), Error> {
     let mut unit = store.begin(&context(tenant)).await?;
