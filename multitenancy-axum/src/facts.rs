@@ -9,8 +9,9 @@ use axum::{
     },
 };
 use multitenancy_core::{
-    Error, ErrorKind, Result, Tenancy,
+    Error, Result, Tenancy,
     actor::RequestId,
+    error::code,
     tenancy::RequestFacts,
     tenant::{Resolution, TenantKey},
 };
@@ -62,7 +63,7 @@ fn queried(uri: &Uri, resolution: &Resolution) -> Result<Vec<TenantKey>> {
     if uri.query().is_none() || resolution.query_parameters.is_empty() {
         return Ok(Vec::new());
     }
-    let malformed = |_| Error::new(ErrorKind::Malformed, "malformed_request", "the query can not be read");
+    let malformed = |_| Error::of(code::MALFORMED_REQUEST).with_message("the query cannot be read");
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
     let mut keys = Vec::new();
     for name in &resolution.query_parameters {
@@ -82,11 +83,7 @@ fn queried(uri: &Uri, resolution: &Resolution) -> Result<Vec<TenantKey>> {
 /// token is 401 `invalid_token`, never ignored.
 pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
     let invalid = || {
-        Error::new(
-            ErrorKind::Unauthenticated,
-            "invalid_token",
-            "send one header: Authorization: Bearer <access token>",
-        )
+        Error::of(code::INVALID_TOKEN).with_message("send one header: Authorization: Bearer <access token>")
     };
     let Some(value) = only(headers.get_all(AUTHORIZATION).iter()).map_err(|Twice| invalid())? else {
         return Ok(None);
@@ -116,7 +113,7 @@ pub(crate) fn carried_request_id(headers: &HeaderMap) -> Option<RequestId> {
 /// The host a request was sent to: HTTP/2 and absolute targets carry it in the target, the others in `Host`. Where
 /// both do, they must agree.
 fn host(parts: &Parts) -> Result<Option<&str>> {
-    let malformed = || Error::new(ErrorKind::Malformed, "malformed_request", "a request is sent to one host");
+    let malformed = || Error::of(code::MALFORMED_REQUEST).with_message("a request is sent to one host");
     let header = match only(parts.headers.get_all(HOST).iter()).map_err(|Twice| malformed())? {
         Some(value) => Some(value.to_str().map_err(|_| malformed())?),
         None => None,
@@ -142,5 +139,5 @@ fn only<'a>(
 
 fn tenant_twice(name: &str) -> Error {
     let message = format!("{name} must not occur twice");
-    Error::new(ErrorKind::Malformed, "tenant_malformed", message)
+    Error::of(code::TENANT_MALFORMED).with_message(message)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     environment::Environment,
-    error::{Error, ErrorKind},
+    error::{Error, code},
 };
 
 macro_rules! id {
@@ -83,7 +83,7 @@ id! {
 
 /// The one accepted spelling is the hyphenated one, so that an id has one form in logs, links and cache keys.
 fn parse(text: &str) -> Result<Uuid, Error> {
-    let malformed = || Error::new(ErrorKind::Malformed, "malformed_id", "this is not an identifier");
+    let malformed = || Error::of(code::MALFORMED_ID);
     if text.len() != uuid::fmt::Hyphenated::LENGTH {
         return Err(malformed());
     }

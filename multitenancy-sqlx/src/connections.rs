@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use multitenancy_core::{Error, ErrorKind, Result, environment::monotonic};
+use multitenancy_core::{Error, Result, environment::monotonic, error::code};
 use sqlx::Connection;
 use tokio::{
     runtime::Handle,
@@ -255,9 +255,7 @@ async fn waiting<T>(deadline: Instant, coming: impl Future<Output = T>) -> Resul
 
 /// A server that is there opens a connection in milliseconds, and one that is not may say nothing at all.
 pub(crate) async fn opening<C>(open: impl Future<Output = Result<C>>) -> Result<C> {
-    timeout(OPENING, open).await.map_err(|_| {
-        Error::new(ErrorKind::Unavailable, "storage_unavailable", "the storage does not answer")
-    })?
+    timeout(OPENING, open).await.map_err(|_| Error::of(code::STORAGE_UNAVAILABLE))?
 }
 
 /// Closes a connection and gives its room on; in a task when it is still busy.
@@ -280,5 +278,5 @@ pub(crate) async fn close<C: Connection>(connection: C) {
 }
 
 fn closed() -> Error {
-    Error::new(ErrorKind::Unavailable, "storage_closed", "the storage is closed")
+    Error::of(code::STORAGE_CLOSED)
 }

@@ -164,7 +164,7 @@ mod tests {
         for command in [&["down"][..], &["to", "0"]] {
             assert_eq!(said(&store, command).await, summary("0 migrated, 1 already there, 0 failed"));
         }
-        let unknown = Some("there is no such organization".to_owned());
+        let unknown = Some("this organization does not exist".to_owned());
         assert_eq!(said(&store, &["up", "--tenant", "nobody"]).await, (String::new(), unknown));
         assert!(said(&store, &["to", "7"]).await.1.unwrap().contains("no migration 7"));
 

@@ -5,7 +5,7 @@ use axum::{
     http::request::Parts,
 };
 use multitenancy_core::{
-    Caller, Error, ErrorKind, Permission, Result, Tenancy, tenancy::RequestFacts, tenant::ControlContext,
+    Caller, Error, Permission, Result, Tenancy, error::code, tenancy::RequestFacts, tenant::ControlContext,
 };
 
 use crate::{facts, layer::RequestScope, problem::Problem};
@@ -129,5 +129,5 @@ fn record(parts: &Parts, caller: &Caller) {
 }
 
 pub(crate) fn unauthenticated() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "unauthenticated", "sign in first")
+    Error::of(code::UNAUTHENTICATED)
 }

@@ -85,22 +85,12 @@ impl Problem {
     /// What a bare status means, for refusals that have no more to say: 403 is `forbidden`, 409 `conflict`. A status
     /// that the framework does not know is `request_refused`, or from 500 on `internal_error`.
     pub fn of_status(status: StatusCode) -> Self {
-        let known = codes::of_status(status);
-        Self::new(status, known.code, known.meaning)
+        let (code, meaning) = codes::of_status(status);
+        Self::new(status, code, meaning)
     }
 
     fn of(error: Error) -> Self {
-        let status = match error.kind() {
-            ErrorKind::Malformed => StatusCode::BAD_REQUEST,
-            ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            ErrorKind::Conflict => StatusCode::CONFLICT,
-            ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorKind::Overloaded | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            // `Unknown`, `Config`, `Internal`, and what a later version may add.
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
+        let status = codes::status_of(error.kind());
         if status == StatusCode::INTERNAL_SERVER_ERROR && error.kind() != ErrorKind::Unknown {
             tracing::error!(error = %OneLine(&error), "request failed");
             return Self::of_status(status);
@@ -112,7 +102,7 @@ impl Problem {
         }
         let (detail, errors) = match error.fields() {
             [] => (error.to_string(), Vec::new()),
-            fields => (codes::of_status(status).meaning.to_owned(), fields.to_vec()),
+            fields => (codes::of_status(status).1.to_owned(), fields.to_vec()),
         };
         let mut problem = Self::new(status, error.code(), detail);
         problem.0.errors = errors;

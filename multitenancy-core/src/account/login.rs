@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     auth::{Client, Scope, Session, SessionCreated, Verification},
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{SessionId, TenantId, UserId},
     secret::{Purpose, SecretToken},
     store::{UnitOfWork, UnitOfWorkExt},
@@ -95,7 +95,7 @@ impl Tenancy {
         client: Client,
     ) -> Result<SignedIn> {
         if !user.is_active {
-            return Err(Error::new(ErrorKind::Forbidden, "account_inactive", "this account is not active"));
+            return Err(Error::of(code::ACCOUNT_INACTIVE));
         }
         let environment = self.environment();
         let now = environment.now();
@@ -138,5 +138,5 @@ impl Tenancy {
 }
 
 fn invalid_credentials() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "invalid_credentials", "the address or the password is wrong")
+    Error::of(code::INVALID_CREDENTIALS)
 }

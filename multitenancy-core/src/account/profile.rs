@@ -1,5 +1,5 @@
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     store::UnitOfWorkExt,
     tenancy::{Caller, Tenancy, live_user},
     user::{ProfileUpdate, User, UserUpdated},
@@ -30,5 +30,5 @@ impl Tenancy {
 }
 
 fn gone() -> Error {
-    Error::new(ErrorKind::NotFound, "user_not_found", "there is no such user")
+    Error::of(code::USER_NOT_FOUND)
 }

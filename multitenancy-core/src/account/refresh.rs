@@ -4,12 +4,11 @@ use super::SignedIn;
 use crate::{
     actor::Origin,
     auth::SessionRevoked,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, code},
     id::{Plane, SessionId, UserId},
     secret::{Purpose, SecretToken},
     store::UnitOfWorkExt,
     tenancy::{Caller, Realm, RequestFacts, Tenancy, require_membership},
-    tenant::TENANT_INACTIVE,
 };
 
 impl Tenancy {
@@ -49,7 +48,7 @@ impl Tenancy {
         let signed_in = self.signed_in(&realm, user, session.id, successor)?;
         unit.commit()
             .await
-            .map_err(|error| if error.code() == TENANT_INACTIVE { invalid_refresh_token() } else { error })?;
+            .map_err(|error| if error.is(code::TENANT_INACTIVE) { invalid_refresh_token() } else { error })?;
         Ok(signed_in)
     }
 
@@ -81,6 +80,5 @@ impl Tenancy {
 }
 
 fn invalid_refresh_token() -> Error {
-    let message = "the refresh token is not valid (any more): sign in again";
-    Error::new(ErrorKind::Unauthenticated, "invalid_refresh_token", message)
+    Error::of(code::INVALID_REFRESH_TOKEN)
 }

@@ -1,7 +1,7 @@
 use secrecy::SecretString;
 
 use crate::{
-    error::{Error, ErrorKind, Result, both},
+    error::{Error, Result, both, code},
     id::UserId,
     store::UnitOfWorkExt,
     tenancy::{Realm, Tenancy},
@@ -27,8 +27,7 @@ impl Tenancy {
     /// every refused value, 409 `email_taken`, 503 when too many passwords wait to be hashed.
     pub async fn register(&self, realm: &Realm, registration: Registration) -> Result<User> {
         if realm.tenant().is_some() && !self.inner.tenant_registration {
-            let message = "this organization takes in nobody who registers by themselves";
-            return Err(Error::new(ErrorKind::Forbidden, "registration_closed", message));
+            return Err(Error::of(code::REGISTRATION_CLOSED));
         }
         let Registration { email, password, full_name } = registration;
         let environment = self.environment();

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{claims_cache::ClaimsCache, key_ring::KeyRing};
 use crate::{
     environment::{Environment, Timestamp},
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{Plane, SessionId, TenantId, UserId},
     user::Role,
 };
@@ -31,7 +31,7 @@ impl TryFrom<String> for Scope {
         match text.as_str() {
             "platform" => Ok(Self::Platform),
             "tenant" => Ok(Self::Tenant),
-            _ => Err(Error::new(ErrorKind::Malformed, "malformed_scope", "this is not a scope")),
+            _ => Err(Error::of(code::MALFORMED_SCOPE)),
         }
     }
 }
@@ -230,6 +230,5 @@ impl fmt::Debug for AccessTokens {
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 fn invalid_token(fault: impl Into<Fault>) -> Error {
-    let message = "the access token is not valid (any more)";
-    Error::new(ErrorKind::Unauthenticated, "invalid_token", message).with_source(fault)
+    Error::of(code::INVALID_TOKEN).with_source(fault)
 }

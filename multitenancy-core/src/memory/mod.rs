@@ -27,7 +27,7 @@ use self::{
 use crate::{
     actor::Origin,
     environment::Environment,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{Plane, TenantId},
     store::{ControlTransaction, Fleet, Signals, Store, TenantTransaction},
     tenant::{ControlContext, Isolation, Tenant, TenantContext},
@@ -74,10 +74,10 @@ impl MemoryStore {
 
     fn tenant(&self, id: TenantId) -> Result<Shared<PlaneData>> {
         let tenants = self.inner.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        tenants.get(&id).cloned().ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, "tenant_storage_missing", "this organization has no storage")
-                .with_context("tenant", id)
-        })
+        tenants
+            .get(&id)
+            .cloned()
+            .ok_or_else(|| Error::of(code::TENANT_STORAGE_MISSING).with_context("tenant", id))
     }
 
     fn unit<D: Clone>(&self, shared: &Shared<D>, plane: Plane, origin: &Origin) -> MemoryUnit<D> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     environment::Timestamp,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{TenantId, UserId},
     page::PageRequest,
     store::{Store, UnitOfWorkExt},
@@ -73,9 +73,7 @@ async fn add_owner(store: &dyn Store, tenant: &Tenant) -> Result<()> {
     let mut unit = store.read_control(&ControlContext::system(REASON)).await?;
     let owner = unit.users().find(tenant.owner_id).await?;
     drop(unit);
-    let owner = owner.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, "owner_not_found", "the owner of the organization is gone")
-    })?;
+    let owner = owner.ok_or_else(|| Error::of(code::OWNER_NOT_FOUND))?;
 
     let context = TenantContext::internal(Arc::new(tenant.clone()), REASON);
     let mut unit = store.begin(&context).await?;
@@ -112,9 +110,7 @@ async fn activate(store: &dyn Store, tenant: &Tenant) -> Result<Tenant> {
             Some(found) if found.status == status => return Ok(found),
             _ => {}
         }
-        let changed =
-            Error::new(ErrorKind::Conflict, "invalid_transition", "the organization has changed meanwhile");
-        return Err(changed.with_context("tenant", tenant.id));
+        return Err(Error::of(code::INVALID_TRANSITION).with_context("tenant", tenant.id));
     }
     unit.publish(TenantCreated::from(tenant)).await?;
     unit.commit().await?;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Permission, catalogue};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     user::Role,
 };
 
@@ -32,8 +32,7 @@ impl Grants {
         if self.allows(roles, P::NAME) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Forbidden, "permission_denied", "your role does not allow this")
-            .with_context("permission", P::NAME))
+        Err(Error::of(code::PERMISSION_DENIED).with_context("permission", P::NAME))
     }
 
     /// What `role` may do, in order; all it may is not listed for `super_admin`, which may do everything.

@@ -7,12 +7,12 @@ use super::{Relay, backoff};
 use crate::{
     bus::Delivery,
     environment::Timestamp,
-    error::{Error, Result},
+    error::{Error, Result, code},
     event::{Claim, ClaimedEvent, LeaseId},
     id::Plane,
     store::UnitOfWork,
     tenancy::Realm,
-    tenant::{ControlContext, TENANT_INACTIVE, TenantContext, TenantKey, TenantStatus},
+    tenant::{ControlContext, TenantContext, TenantKey, TenantStatus},
 };
 
 const REASON: &str = "event relay";
@@ -47,7 +47,7 @@ impl Relay {
         };
         match self.drain_realm(realm, drained).await {
             // Closed in the meantime: nothing is noted any more, and its events are told again if it is opened.
-            Err(error) if error.code() == TENANT_INACTIVE => Ok(false),
+            Err(error) if error.is(code::TENANT_INACTIVE) => Ok(false),
             other => other,
         }
     }

@@ -10,7 +10,7 @@ use super::Realm;
 use crate::{
     auth::Claims,
     environment::Timestamp,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{Plane, SessionId, UserId},
     store::{Store, UnitOfWork},
     tenant::ControlContext,
@@ -103,8 +103,7 @@ pub(crate) async fn require_membership(store: &dyn Store, plane: Plane, user: &U
 }
 
 fn ended() -> Error {
-    Error::new(ErrorKind::Unauthenticated, "invalid_token", "the access token is not valid (any more)")
-        .with_context("fault", "session ended, or user gone or inactive")
+    Error::of(code::INVALID_TOKEN).with_context("fault", "session ended, or user gone or inactive")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::{
     actor::Origin,
     auth::Scope,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{Plane, SessionId, UserId},
     store::{Store, UnitOfWork},
     tenant::{ControlContext, Tenant, TenantContext},
@@ -117,5 +117,5 @@ impl Caller {
 }
 
 fn wrong_scope(message: &str) -> Error {
-    Error::new(ErrorKind::Forbidden, "wrong_scope", message)
+    Error::of(code::WRONG_SCOPE).with_message(message)
 }

@@ -15,15 +15,14 @@ pub use self::{
     context::{ControlContext, TenantContext},
     events::TenantCreated,
     repository::{
-        Membership, MembershipRepository, TENANT_INACTIVE, TenantRepository, domain_taken, slug_taken,
-        tenant_inactive,
+        Membership, MembershipRepository, TenantRepository, domain_taken, slug_taken, tenant_inactive,
     },
     resolution::{Domain, Resolution, TenantKey, not_found},
     slug::Slug,
 };
 use crate::{
     environment::Timestamp,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{TenantId, UserId},
 };
 
@@ -133,11 +132,8 @@ impl TenantStatus {
             (Provisioning, Active) | (Active, Suspended | Canceled) | (Suspended, Active | Canceled) => {
                 Ok(next)
             }
-            _ => Err(Error::new(
-                ErrorKind::Conflict,
-                "invalid_transition",
-                format!("a tenant that is {self} can not become {next}"),
-            )),
+            _ => Err(Error::of(code::INVALID_TRANSITION)
+                .with_message(format!("a tenant that is {self} cannot become {next}"))),
         }
     }
 }

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use super::{Tenant, TenantKey, TenantStatus};
 use crate::{
     environment::Timestamp,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::{TenantId, UserId},
     page::{Page, PageRequest},
 };
@@ -28,7 +28,7 @@ pub trait TenantRepository: Send {
     /// 1. `false`, and nothing happens, when the stored status is not `from`: a compare-and-set.
     /// 2. On commit the change is [signalled](crate::store::Signals::tenant_changed).
     /// 3. When a commit that [closes](TenantStatus::is_closed) the tenant has returned, nothing that is written inside it
-    ///    commits any more, also in units that began before: [`Forbidden`](ErrorKind::Forbidden) `tenant_inactive` (S117).
+    ///    commits any more, also in units that began before: [`Forbidden`](crate::ErrorKind::Forbidden) `tenant_inactive` (S117).
     ///    Except where the context has the tenant as closed: whoever made that one knows.
     /// 4. When a commit that makes it active again has returned, they commit again.
     async fn set_status(
@@ -91,21 +91,17 @@ pub trait MembershipRepository: Send {
     ) -> Result<Page<Membership, TenantId>>;
 }
 
-/// The code of [`tenant_inactive`].
-pub const TENANT_INACTIVE: &str = "tenant_inactive";
-
 /// The error for work in a tenant that is not active, or not any more: 403 `tenant_inactive`.
 pub fn tenant_inactive(id: TenantId) -> Error {
-    Error::new(ErrorKind::Forbidden, TENANT_INACTIVE, "this organization is not active")
-        .with_context("tenant", id)
+    Error::of(code::TENANT_INACTIVE).with_context("tenant", id)
 }
 
 /// The error for a slug that another tenant has: 409 `slug_taken`.
 pub fn slug_taken() -> Error {
-    Error::new(ErrorKind::Conflict, "slug_taken", "this name is taken in addresses: choose another slug")
+    Error::of(code::SLUG_TAKEN)
 }
 
 /// The error for a domain that another tenant has: 409 `domain_taken`.
 pub fn domain_taken() -> Error {
-    Error::new(ErrorKind::Conflict, "domain_taken", "this domain belongs to another organization")
+    Error::of(code::DOMAIN_TAKEN)
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Slug, Tenant};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::TenantId,
 };
 
@@ -230,24 +230,20 @@ fn without_port(host: &str) -> Option<&str> {
 }
 
 pub(crate) fn malformed() -> Error {
-    Error::new(ErrorKind::Malformed, "tenant_malformed", "this does not name an organization")
+    Error::of(code::TENANT_MALFORMED)
 }
 
 pub(crate) fn required() -> Error {
-    Error::new(ErrorKind::Malformed, "tenant_required", "name the organization, for example in X-Tenant-Id")
+    Error::of(code::TENANT_REQUIRED)
 }
 
 /// The error for a tenant that is not there, or not theirs who ask: 404 `tenant_not_found`.
 pub fn not_found() -> Error {
-    Error::new(ErrorKind::NotFound, "tenant_not_found", "there is no such organization")
+    Error::of(code::TENANT_NOT_FOUND)
 }
 
 pub(crate) fn mismatch() -> Error {
-    Error::new(
-        ErrorKind::Forbidden,
-        "tenant_mismatch",
-        "the parts of the request name different organizations",
-    )
+    Error::of(code::TENANT_MISMATCH)
 }
 
 #[cfg(test)]

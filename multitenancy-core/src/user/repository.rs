@@ -4,7 +4,7 @@ use super::{Email, User};
 use crate::{
     auth::PasswordHash,
     environment::Timestamp,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result, code},
     id::UserId,
 };
 
@@ -62,5 +62,5 @@ pub trait UserRepository: Send {
 
 /// The error for an address that another user of the plane has: 409 `email_taken`.
 pub fn email_taken() -> Error {
-    Error::new(ErrorKind::Conflict, "email_taken", "this address is taken")
+    Error::of(code::EMAIL_TAKEN)
 }

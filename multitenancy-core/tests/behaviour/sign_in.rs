@@ -214,7 +214,10 @@ async fn an_address_taken_during_the_hashing_is_refused() {
     let realm = app.platform().await;
     armed.store(true, Ordering::Release);
     let refused = app.tenancy.register(&realm, crate::support::registration(ADA)).await;
-    assert_eq!(shown(refused), (ErrorKind::Conflict, "email_taken", "this address is taken".to_owned()));
+    assert_eq!(
+        shown(refused),
+        (ErrorKind::Conflict, "email_taken", "this address is already taken".to_owned())
+    );
     let mut unit = app.store.read_control(&ControlContext::system("test")).await.unwrap();
     assert_eq!(unit.outbox().pending().await.unwrap(), 0);
 }

@@ -18,8 +18,11 @@ use crate::support::{ADA, App, SECRET, member, refresh_token, shown};
 
 /// What every token that is not good gets.
 fn assert_refused(tokens: &AccessTokens, token: &str, why: &str) {
-    let expected =
-        (ErrorKind::Unauthenticated, "invalid_token", "the access token is not valid (any more)".to_owned());
+    let expected = (
+        ErrorKind::Unauthenticated,
+        "invalid_token",
+        "the access token is not valid, or no longer valid".to_owned(),
+    );
     assert_eq!(shown(tokens.verify(token)), expected, "{why}");
 }
 

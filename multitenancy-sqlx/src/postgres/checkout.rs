@@ -1,6 +1,6 @@
 //! How a unit of work comes to its connection.
 
-use multitenancy_core::{Plane, Result, actor::Origin, environment::monotonic};
+use multitenancy_core::{Plane, Result, actor::Origin, environment::monotonic, error::code};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use super::{
@@ -54,7 +54,9 @@ impl PgStore {
             if let Err(error) = checked {
                 // So that what is noted does not wait for a connection while it holds one.
                 drop(unit);
-                if let (migration::UPGRADING, Plane::Tenant(tenant)) = (error.code(), plane) {
+                if error.is(code::TENANT_UPGRADING)
+                    && let Plane::Tenant(tenant) = plane
+                {
                     Box::pin(self.note_outdated(tenant, self.tenant_schema().migrations.fingerprint())).await;
                 }
                 return Err(error);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use multitenancy_core::{Error, ErrorKind};
+use multitenancy_core::{Error, error::code};
 
 /// The answer to an error of the engine, by its class in the PostgreSQL manual, appendix A.
 pub(super) fn store_error(error: sqlx::Error) -> Error {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
     let overloaded = |message: &str| Error::overloaded(message, Duration::from_secs(1));
-    match &*code {
+    match &*state {
         // Serialization failure, deadlock, lock not available, query canceled (by a timeout).
         _ if matches!(error, sqlx::Error::PoolTimedOut) => {
             overloaded("the storage is busy").with_source(error)
@@ -16,13 +16,8 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
         "40001" | "40P01" | "55P03" | "57014" => overloaded("the storage is busy").with_source(error),
         // Too many connections, and configuration limits alike.
         "53300" | "53400" => overloaded("the storage has no connection left").with_source(error),
-        "53100" => {
-            Error::new(ErrorKind::Unavailable, "storage_full", "the storage is full").with_source(error)
-        }
-        _ if unreachable(&error) => {
-            let message = "the storage does not answer";
-            Error::new(ErrorKind::Unavailable, "storage_unavailable", message).with_source(error)
-        }
+        "53100" => Error::of(code::STORAGE_FULL).with_source(error),
+        _ if unreachable(&error) => Error::of(code::STORAGE_UNAVAILABLE).with_source(error),
         _ => Error::internal(error),
     }
 }

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use multitenancy_core::{Isolation, Result, TenantId, tenant::TenantStatus};
+use multitenancy_core::{Isolation, Result, TenantId, error::code, tenant::TenantStatus};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{PgStore, engine::Passing, error::store_error, migration, place::Home};
+use super::{PgStore, engine::Passing, error::store_error, place::Home};
 use crate::connections::close;
 
 impl PgStore {
@@ -15,7 +15,7 @@ impl PgStore {
     pub(super) async fn raise_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
         let mut connection = match self.connect_patiently(Home::of_tenant(tenant, isolation)).await {
             // Nothing can be written there.
-            Err(error) if error.code() == migration::MISSING => return Ok(()),
+            Err(error) if error.is(code::TENANT_STORAGE_MISSING) => return Ok(()),
             other => other?,
         };
         let raising = sqlx::query("SELECT multitenancy.raise_fence($1, $2)");

@@ -1,6 +1,6 @@
 //! What schemas and databases of PostgreSQL need, and the mark that says at which schema they are.
 
-use multitenancy_core::{Error, ErrorKind, Plane, Result};
+use multitenancy_core::{Error, Plane, Result, error::code};
 use sqlx::{AssertSqlSafe, PgConnection, migrate::Migrator};
 use uuid::Uuid;
 
@@ -10,9 +10,6 @@ use super::{
     error::{no_such_table, store_error},
 };
 use crate::migrations::Migrations;
-
-pub(super) const UPGRADING: &str = "tenant_upgrading";
-pub(super) const MISSING: &str = "tenant_storage_missing";
 
 /// What a schema needs.
 pub(super) struct Schema {
@@ -120,13 +117,12 @@ pub(super) async fn prepare_database(connection: &mut PgConnection) -> Result<()
 
 /// 503 `tenant_storage_missing`: the plane's storage is not there, or was never finished.
 pub(super) fn missing(plane: Plane) -> Error {
-    Error::new(ErrorKind::Unavailable, MISSING, "this organization has no storage")
-        .with_context("plane", plane)
+    Error::of(code::TENANT_STORAGE_MISSING).with_context("plane", plane)
 }
 
 /// 503 `tenant_upgrading`: the plane's storage has yet to be brought to the schema of this program.
 pub(super) fn upgrading(plane: Plane) -> Error {
-    Error::new(ErrorKind::Unavailable, UPGRADING, "being brought to a new version: try again later")
+    Error::of(code::TENANT_UPGRADING)
         .with_context("plane", plane)
         .with_context("help", "the storage is at another schema than this program: migrate the store")
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, Isolation, Plane, Result, Store, Tenant, TenantContext,
     TenantId, TenantTransaction,
+    error::code,
     store::{
         Signals,
         fleet::{Fleet, FleetOptions},
@@ -25,7 +26,7 @@ use super::{
     fence::Mending,
     listen::Listening,
     login::Login,
-    migration::{self, Schema},
+    migration::Schema,
     place::Home,
 };
 use crate::connections::Connections;
@@ -119,11 +120,11 @@ impl PgStore {
     /// Makes what an empty database needs, and refuses an unsafe one.
     async fn make_when_new(&self) -> Result<()> {
         let ready = match self.read_control(&ControlContext::system("start")).await {
-            Err(error) if error.code() == migration::MISSING => {
+            Err(error) if error.is(code::TENANT_STORAGE_MISSING) => {
                 self.make().await?;
                 Ok(())
             }
-            Err(error) if error.code() == migration::UPGRADING => Ok(()),
+            Err(error) if error.is(code::TENANT_UPGRADING) => Ok(()),
             other => other.map(drop),
         };
         // First, for it says why nothing could be read.

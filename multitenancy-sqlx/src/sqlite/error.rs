@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use multitenancy_core::{Error, ErrorKind};
+use multitenancy_core::{Error, error::code};
 
 /// The answer to an error of the engine: busy is retryable, anything else a surprise.
 pub(super) fn store_error(error: sqlx::Error) -> Error {
@@ -12,15 +12,12 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     if matches!(error, sqlx::Error::PoolTimedOut) {
         return Error::overloaded("the storage is busy", Duration::from_secs(1)).with_source(error);
     }
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
-    match &*code {
+    let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    match &*state {
         BUSY | BUSY_SNAPSHOT => {
             Error::overloaded("the storage is busy", Duration::from_secs(1)).with_source(error)
         }
-        DISK_FULL => {
-            let kind = ErrorKind::Unavailable;
-            Error::new(kind, "storage_full", "the storage is full").with_source(error)
-        }
+        DISK_FULL => Error::of(code::STORAGE_FULL).with_source(error),
         _ => Error::internal(error),
     }
 }

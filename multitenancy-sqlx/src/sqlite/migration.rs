@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use multitenancy_core::{Error, ErrorKind, Plane, Result};
+use multitenancy_core::{Error, Plane, Result, error::code};
 use sqlx::{SqliteConnection, migrate::Migrator};
 use uuid::Uuid;
 
@@ -105,18 +105,15 @@ fn foreign(plane: Plane) -> Error {
 
 /// 503 `tenant_storage_missing`: the plane's file is not there, or was never finished.
 pub(super) fn missing(plane: Plane) -> Error {
-    Error::new(ErrorKind::Unavailable, "tenant_storage_missing", "this organization has no storage")
-        .with_context("plane", plane)
+    Error::of(code::TENANT_STORAGE_MISSING).with_context("plane", plane)
 }
 
 /// 503 `tenant_upgrading`: the plane's file has yet to be brought to the schema of this program.
 pub(super) fn upgrading(plane: Plane) -> Error {
-    Error::new(ErrorKind::Unavailable, UPGRADING, "being brought to a new version: try again later")
+    Error::of(code::TENANT_UPGRADING)
         .with_context("plane", plane)
         .with_context("help", "the file is at another schema than this program: migrate the store")
 }
-
-pub(super) const UPGRADING: &str = "tenant_upgrading";
 
 fn framework(mut migrator: Migrator, table: &'static str) -> Migrator {
     migrator.dangerous_set_table_name(table);

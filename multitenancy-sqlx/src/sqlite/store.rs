@@ -10,6 +10,7 @@ use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, Error, Isolation, Plane, Result, Store, Tenant,
     TenantContext, TenantId, TenantTransaction,
     actor::Origin,
+    error::code,
     store::{
         Signals,
         fleet::{Fleet, FleetOptions},
@@ -203,7 +204,7 @@ impl SqliteStore {
         };
         let checked = self.schema(plane).check(&mut connection, plane).await;
         if let (Err(error), Plane::Tenant(tenant)) = (&checked, plane)
-            && error.code() == migration::UPGRADING
+            && error.is(code::TENANT_UPGRADING)
             && self.inner.outdated.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant)
         {
             Box::pin(self.note_outdated(tenant, self.inner.tenant_schema.migrations.fingerprint())).await;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Error, Isolation, Result, Store, Tenant, TenantId,
-    tenant::{TENANT_INACTIVE, TenantStatus},
+    ControlContext, ControlTransaction, Error, Isolation, Result, Store, Tenant, TenantId, error::code,
+    tenant::TenantStatus,
 };
 
 use super::{Engine, unit::Unit};
@@ -57,7 +57,7 @@ impl Unit {
             }
         };
         match committed {
-            Err(error) if error.code() == TENANT_INACTIVE => Err(store.explain(tenant, error).await),
+            Err(error) if error.is(code::TENANT_INACTIVE) => Err(store.explain(tenant, error).await),
             other => other,
         }
     }

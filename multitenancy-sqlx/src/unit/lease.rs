@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use multitenancy_core::{Error, ErrorKind, Plane, Result, TenantId, store::Signals};
+use multitenancy_core::{Error, Plane, Result, TenantId, error::code, store::Signals};
 use sqlx::Connection as _;
 use tokio::{runtime::Handle, time::timeout};
 
@@ -147,11 +147,7 @@ impl Lease {
                 self.phase = Phase::Open;
                 Err(store_error(error))
             }
-            Err(error) => {
-                let (kind, message) =
-                    (ErrorKind::Unknown, "it may have been done, or not: look before doing it again");
-                Err(Error::new(kind, "commit_unknown", message).with_source(error))
-            }
+            Err(error) => Err(Error::of(code::COMMIT_UNKNOWN).with_source(error)),
         }
     }
 

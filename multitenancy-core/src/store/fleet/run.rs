@@ -12,7 +12,7 @@ use futures_util::{FutureExt, Stream};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::FleetTenant;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result, code};
 
 /// Migrations under way: a stream of what became of each tenant, in the order in which they are done.
 ///
@@ -145,7 +145,7 @@ impl Stream for FleetRun {
 }
 
 impl FleetReport {
-    /// An error that names those that failed: [`Unavailable`](ErrorKind::Unavailable) `tenants_not_migrated`.
+    /// An error that names those that failed: [`Unavailable`](crate::ErrorKind::Unavailable) `tenants_not_migrated`.
     pub fn into_result(self) -> Result<()> {
         if self.failed.is_empty() {
             return Ok(());
@@ -153,7 +153,7 @@ impl FleetReport {
         let names: Vec<_> = self.failed.iter().map(|failure| failure.tenant.id.to_string()).collect();
         let all = self.current + self.migrated + names.len();
         let message = format!("{} of {all} tenants could not be migrated: {}", names.len(), names.join(", "));
-        Err(Error::new(ErrorKind::Unavailable, "tenants_not_migrated", message))
+        Err(Error::of(code::TENANTS_NOT_MIGRATED).with_message(message))
     }
 }
 

@@ -1,6 +1,10 @@
 //! The one error of every port and use case.
 
+pub mod code;
+
 use std::{error::Error as StdError, fmt, time::Duration};
+
+pub use self::code::Code;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -41,7 +45,7 @@ struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request can not be read (400).
+    /// The request cannot be read (400).
     Malformed,
     /// No valid credential (401).
     Unauthenticated,
@@ -57,31 +61,12 @@ pub enum ErrorKind {
     Overloaded,
     /// Something this service depends on does not answer (503).
     Unavailable,
-    /// It may have been done, or not: look before doing it again (500).
+    /// The outcome is unknown: check before retrying (500).
     Unknown,
     /// The deployment is wired or configured wrongly: refuse to start (500).
     Config,
     /// A surprise (500).
     Internal,
-}
-
-impl ErrorKind {
-    /// The code used where an error has no more specific one.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed_request",
-            Self::Unauthenticated => "unauthenticated",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Invalid => "validation_failed",
-            Self::Overloaded => "overloaded",
-            Self::Unavailable => "unavailable",
-            Self::Unknown => "commit_unknown",
-            Self::Config => "misconfigured",
-            Self::Internal => "internal_error",
-        }
-    }
 }
 
 /// One refused value.
@@ -109,21 +94,24 @@ impl Error {
         }))
     }
 
+    /// An error of the framework's own table, with its meaning as the message.
+    pub fn of(code: Code) -> Self {
+        Self::new(code.kind, code.name, code.meaning)
+    }
+
     /// A surprise, caused by `source`. The client learns nothing of it.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        let kind = ErrorKind::Internal;
-        Self::new(kind, kind.code(), "something went wrong on our side").with_source(source)
+        Self::of(code::INTERNAL_ERROR).with_source(source)
     }
 
     /// A deployment that must not start; `message` says what to change.
     pub fn config(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Config, ErrorKind::Config.code(), message)
+        Self::of(code::MISCONFIGURED).with_message(message)
     }
 
     /// Refused values.
     pub fn invalid(fields: Vec<FieldError>) -> Self {
-        let kind = ErrorKind::Invalid;
-        let mut error = Self::new(kind, kind.code(), "some values were refused");
+        let mut error = Self::of(code::VALIDATION_FAILED);
         error.0.fields = fields;
         error
     }
@@ -135,10 +123,16 @@ impl Error {
 
     /// Too much at once; try again after `retry_after`.
     pub fn overloaded(message: impl Into<String>, retry_after: Duration) -> Self {
-        let kind = ErrorKind::Overloaded;
-        let mut error = Self::new(kind, kind.code(), message);
+        let mut error = Self::of(code::OVERLOADED).with_message(message);
         error.0.retry_after = Some(retry_after);
         error
+    }
+
+    /// Says more than the code's meaning; it may reach a client.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
     }
 
     /// Adds a fact for the report. Never shown to a client.
@@ -163,6 +157,11 @@ impl Error {
     /// The stable code, such as `tenant_not_found`.
     pub fn code(&self) -> &'static str {
         self.0.code
+    }
+
+    /// Whether this is the error of `code`.
+    pub fn is(&self, code: Code) -> bool {
+        self.0.code == code.name
     }
 
     /// The refused values, when the kind is [`ErrorKind::Invalid`].
