@@ -3,13 +3,7 @@ use std::time::Duration;
 use axum::{Router, extract::DefaultBodyLimit};
 use multitenancy_core::{Result, Tenancy};
 
-use crate::{
-    layer::RequestLayer,
-    prefix::Prefix,
-    problem::Problem,
-    routes::{self, BODY_LIMIT},
-    system,
-};
+use crate::{layer::RequestLayer, prefix::Prefix, problem::Problem, routes, schema::BODY_LIMIT, system};
 
 /// What [`app_with`] serves.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,23 +3,22 @@
 use axum::{
     extract::{FromRef, FromRequestParts, Query},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Uri,
+        HeaderMap, Uri,
         header::{AUTHORIZATION, HOST},
         request::Parts,
     },
 };
 use multitenancy_core::{
     Error, Result, Tenancy,
-    actor::RequestId,
     error::code,
     tenancy::RequestFacts,
     tenant::{Resolution, TenantKey},
 };
 
-use crate::{layer::RequestScope, problem::Problem};
-
-/// Where a request may carry its identifier, and where its answer does.
-pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::{
+    problem::Problem,
+    request_scope::{Repeated, at_most_one, request_id},
+};
 
 /// What a request says of itself, before any of it is believed: an extractor.
 ///
@@ -43,7 +42,9 @@ where
 pub(crate) fn read(parts: &Parts, resolution: &Resolution) -> Result<RequestFacts> {
     let mut tenant_keys = Vec::new();
     for name in &resolution.headers {
-        if let Some(value) = only(parts.headers.get_all(name).iter()).map_err(|Twice| tenant_twice(name))? {
+        if let Some(value) =
+            at_most_one(parts.headers.get_all(name).iter()).map_err(|Repeated| tenant_twice(name))?
+        {
             // Text that is not ASCII names no tenant, and neither does none.
             tenant_keys.push(value.to_str().unwrap_or_default().parse::<TenantKey>()?);
         }
@@ -85,7 +86,8 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
     let invalid = || {
         Error::of(code::INVALID_TOKEN).with_message("send one header: Authorization: Bearer <access token>")
     };
-    let Some(value) = only(headers.get_all(AUTHORIZATION).iter()).map_err(|Twice| invalid())? else {
+    let Some(value) = at_most_one(headers.get_all(AUTHORIZATION).iter()).map_err(|Repeated| invalid())?
+    else {
         return Ok(None);
     };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(invalid)?;
@@ -96,25 +98,11 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
     Ok(Some(token))
 }
 
-/// The identifier that the layer has given the request; without the layer, the one it carries.
-pub(crate) fn request_id(parts: &Parts) -> Option<RequestId> {
-    match parts.extensions.get::<RequestScope>() {
-        Some(scope) => Some(scope.id.clone()),
-        None => carried_request_id(&parts.headers),
-    }
-}
-
-/// The identifier that a request carries, if it carries one that may stand in logs as it is.
-pub(crate) fn carried_request_id(headers: &HeaderMap) -> Option<RequestId> {
-    let value = only(headers.get_all(X_REQUEST_ID).iter()).ok().flatten()?;
-    RequestId::parse(value.to_str().ok()?)
-}
-
 /// The host a request was sent to: HTTP/2 and absolute targets carry it in the target, the others in `Host`. Where
 /// both do, they must agree.
 fn host(parts: &Parts) -> Result<Option<&str>> {
     let malformed = || Error::of(code::MALFORMED_REQUEST).with_message("a request is sent to one host");
-    let header = match only(parts.headers.get_all(HOST).iter()).map_err(|Twice| malformed())? {
+    let header = match at_most_one(parts.headers.get_all(HOST).iter()).map_err(|Repeated| malformed())? {
         Some(value) => Some(value.to_str().map_err(|_| malformed())?),
         None => None,
     };
@@ -123,17 +111,6 @@ fn host(parts: &Parts) -> Result<Option<&str>> {
         (Some(target), None) => Ok(Some(target.as_str())),
         (Some(target), Some(header)) if target.as_str().eq_ignore_ascii_case(header) => Ok(Some(header)),
         (Some(_), Some(_)) => Err(malformed()),
-    }
-}
-
-struct Twice;
-
-fn only<'a>(
-    mut values: impl Iterator<Item = &'a HeaderValue>,
-) -> std::result::Result<Option<&'a HeaderValue>, Twice> {
-    match (values.next(), values.next()) {
-        (first, None) => Ok(first),
-        (_, Some(_)) => Err(Twice),
     }
 }
 

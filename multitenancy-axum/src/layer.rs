@@ -11,9 +11,9 @@ use std::{
 };
 
 use axum::{
-    extract::{MatchedPath, OriginalUri, Request},
+    extract::{OriginalUri, Request},
     http::{
-        HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
+        HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
         header::{
             AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
         },
@@ -21,14 +21,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use multitenancy_core::{Environment, Plane, Tenancy, UserId, actor::RequestId, environment::monotonic};
+use multitenancy_core::{Environment, Tenancy, actor::RequestId, environment::monotonic};
 use tower::{Layer, Service};
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, Span};
 
 use crate::{
-    facts::{X_REQUEST_ID, carried_request_id},
     log::OneLine,
     problem::{self, Problem},
+    request_scope::{RequestScope, X_REQUEST_ID},
 };
 
 /// Wraps a router, the framework's or the application's own:
@@ -180,55 +180,6 @@ where
     }
 }
 
-/// The request at hand, for extractors: set by the layer.
-#[derive(Clone)]
-pub(crate) struct RequestScope {
-    pub id: RequestId,
-    /// Shared: cloning a span itself goes through the subscriber.
-    span: Arc<Span>,
-}
-
-impl RequestScope {
-    fn open(request: &Request, environment: &Environment) -> Self {
-        let id = carried_request_id(request.headers()).unwrap_or_else(|| RequestId::generate(environment));
-        let route = request.extensions().get::<MatchedPath>();
-        let span = tracing::info_span!(
-            "request",
-            method = method(request.method()),
-            route = route.map_or("-", MatchedPath::as_str),
-            request_id = id.as_str(),
-            tenant = field::Empty,
-            user = field::Empty,
-        );
-        Self { id, span: Arc::new(span) }
-    }
-
-    /// Names in the span whom the request belongs to.
-    pub fn record(&self, plane: Plane, user: Option<UserId>) {
-        if self.span.is_disabled() {
-            return;
-        }
-        self.span.record("tenant", field::display(plane));
-        if let Some(user) = user {
-            self.span.record("user", field::display(user));
-        }
-    }
-}
-
-/// The method, of a bounded set: a client can make up its own.
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        _ => "OTHER",
-    }
-}
-
 /// What the client asked for, before any nesting has cut it.
 fn uri(request: &Request) -> Uri {
     match request.extensions().get::<OriginalUri>() {
@@ -270,7 +221,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
 
 fn timed_out() -> Response {
     tracing::warn!("handler took too long");
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "it took too long").into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took too long").into_response()
 }
 
 /// `X-Frame-Options` is what `frame-ancestors` replaces, and answers that nobody navigates from refer to nothing.

@@ -7,7 +7,9 @@ mod log;
 mod openapi;
 mod prefix;
 mod problem;
+mod request_scope;
 mod routes;
+mod schema;
 mod system;
 
 pub mod extract;

@@ -8,7 +8,11 @@ use multitenancy_core::{
     Caller, Error, Permission, Result, Tenancy, error::code, tenancy::RequestFacts, tenant::ControlContext,
 };
 
-use crate::{facts, layer::RequestScope, problem::Problem};
+use crate::{
+    facts,
+    problem::Problem,
+    request_scope::{RequestScope, request_id},
+};
 
 /// A signed-in user, of the platform or of a tenant.
 ///
@@ -84,9 +88,9 @@ where
 
 /// A signed-in user who is on the way into a tenant: what the request names is where they go, so their token is not
 /// compared with it.
-pub(crate) struct Travelling(pub Caller);
+pub(crate) struct SwitchingCaller(pub Caller);
 
-impl<S> FromRequestParts<S> for Travelling
+impl<S> FromRequestParts<S> for SwitchingCaller
 where
     Tenancy: FromRef<S>,
     S: Send + Sync,
@@ -96,7 +100,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let tenancy = Tenancy::from_ref(state);
         let token = facts::bearer_token(&parts.headers)?.ok_or_else(unauthenticated)?;
-        let facts = RequestFacts { request_id: facts::request_id(parts), ..RequestFacts::default() };
+        let facts = RequestFacts { request_id: request_id(parts), ..RequestFacts::default() };
         let caller = tenancy.authenticate(token, &facts).await?;
         record(parts, &caller);
         Ok(Self(caller))
@@ -123,9 +127,7 @@ pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Optio
 }
 
 fn record(parts: &Parts, caller: &Caller) {
-    if let Some(scope) = parts.extensions.get::<RequestScope>() {
-        scope.record(caller.realm().plane(), Some(caller.user_id()));
-    }
+    RequestScope::record(parts, caller.realm().plane(), Some(caller.user_id()));
 }
 
 pub(crate) fn unauthenticated() -> Error {

@@ -19,7 +19,7 @@ mod peer;
 mod realm;
 mod tenant;
 
-pub(crate) use self::authenticated::{Travelling, unauthenticated};
+pub(crate) use self::authenticated::{SwitchingCaller, unauthenticated};
 pub use self::{
     authenticated::{Authenticated, PlatformUser},
     json::Json,

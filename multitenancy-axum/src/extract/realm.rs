@@ -6,7 +6,7 @@ use axum::{
 };
 use multitenancy_core::{Realm, Tenancy};
 
-use crate::{facts, layer::RequestScope, problem::Problem};
+use crate::{facts, problem::Problem, request_scope::RequestScope};
 
 /// Where somebody who has not signed in wants to: the tenant the request names, or else the platform.
 ///
@@ -35,9 +35,7 @@ where
         let tenancy = Tenancy::from_ref(state);
         let facts = facts::read(parts, tenancy.resolution())?;
         let realm = tenancy.realm(&facts).await?;
-        if let Some(scope) = parts.extensions.get::<RequestScope>() {
-            scope.record(realm.plane(), None);
-        }
+        RequestScope::record(parts, realm.plane(), None);
         Ok(Self(realm))
     }
 }

@@ -7,7 +7,7 @@ use axum::{
 use multitenancy_core::{Caller, Permission, Plane, Role, Tenancy, TenantContext, UserId};
 
 use super::{Authenticated, authenticated};
-use crate::{facts, layer::RequestScope, problem::Problem};
+use crate::{facts, problem::Problem, request_scope::RequestScope};
 
 /// The tenant a request belongs to: its token's, or else the one it names. Says nothing of who asks.
 ///
@@ -38,9 +38,7 @@ where
         }
         let facts = facts::read(parts, tenancy.resolution())?;
         let context = tenancy.tenant_context(&facts).await?;
-        if let Some(scope) = parts.extensions.get::<RequestScope>() {
-            scope.record(Plane::Tenant(context.tenant_id()), None);
-        }
+        RequestScope::record(parts, Plane::Tenant(context.tenant_id()), None);
         Ok(Self(context))
     }
 }

@@ -8,7 +8,7 @@ use utoipa::{
 
 use crate::problem::ProblemDocument;
 
-/// Adds the refusals that follow from what an operation asks for: its own are declared where it is.
+/// Adds the refusals that follow from an operation's requirements. Its own are declared beside its handler.
 pub(super) fn describe_refusals(operation: &mut Operation) {
     let nothing = SecurityRequirement::default();
     let signed_in = operation.security.iter().flatten().any(|requirement| *requirement != nothing);
@@ -46,15 +46,15 @@ fn add_codes(operation: &mut Operation, status: &str, codes: &str) {
     }
 }
 
-/// Completes what is declared: refusals are problems, and some answers have headers.
+/// Completes the declared answers: refusals are problems, and some answers have headers.
 pub(super) fn complete(operation: &mut Operation) {
     let responses = &mut operation.responses.responses;
     if let RefOr::T(other) = responses.entry("default".to_owned()).or_insert_with(empty) {
-        other.description = "Whatever else goes wrong: see `code`.".to_owned();
+        other.description = "Any other error: see `code`.".to_owned();
     }
     for (status, response) in responses {
         let RefOr::T(response) = response else { continue };
-        add_header(response, "X-Request-Id", Type::String, "What to quote in a question about it.");
+        add_header(response, "X-Request-Id", Type::String, "Quote it when you report a problem.");
         let refusal = status == "default" || status.starts_with(['4', '5']);
         if !refusal || !response.content.is_empty() {
             continue;
@@ -67,9 +67,11 @@ pub(super) fn complete(operation: &mut Operation) {
                 response,
                 "WWW-Authenticate",
                 Type::String,
-                "`Bearer`, and `error=\"invalid_token\"` where the token is not good.",
+                "`Bearer`, with `error=\"invalid_token\"` when the token is not valid.",
             ),
-            "503" => add_header(response, "Retry-After", Type::Integer, "How many seconds to wait."),
+            "503" => {
+                add_header(response, "Retry-After", Type::Integer, "Seconds to wait before trying again.");
+            }
             _ => {}
         }
     }

@@ -7,9 +7,8 @@ use multitenancy_core::Tenancy;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ComponentsBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder,
+        ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem,
         path::Operation,
-        schema::Type,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -48,16 +47,11 @@ pub fn openapi(tenancy: &Tenancy, prefix: &str) -> OpenApi {
 
 fn operations(document: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
     let items = document.paths.paths.values_mut();
-    items.flat_map(|item| [&mut item.get, &mut item.put, &mut item.post]).flatten()
-}
-
-/// A text of which there are so many.
-pub(crate) fn one_of(description: &str, known: &[impl ToString]) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some(description))
-        .enum_values(Some(known.iter().map(ToString::to_string)))
-        .build()
+    let methods = items.flat_map(|item| {
+        let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+        [get, put, post, delete, options, head, patch, trace]
+    });
+    methods.flatten()
 }
 
 fn head() -> OpenApi {
@@ -78,4 +72,34 @@ fn head() -> OpenApi {
         ))
         .build();
     OpenApiBuilder::new().info(info).components(Some(components)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use multitenancy_core::tenant::Resolution;
+    use utoipa::openapi::{HttpMethod, PathsBuilder};
+
+    use super::*;
+
+    /// A method that is left out would be documented without refusals and without the tenant's header.
+    #[test]
+    fn openapi_describes_every_method() {
+        use HttpMethod::{Delete, Get, Head, Options, Patch, Post, Put, Trace};
+        let all = [Get, Put, Post, Delete, Options, Head, Patch, Trace];
+        let paths = all.into_iter().fold(PathsBuilder::new(), |paths, method| {
+            paths.path("/projects", PathItem::new(method, Operation::new()))
+        });
+        let mut document = OpenApi::new(head().info, paths);
+        for operation in operations(&mut document) {
+            requests::describe(operation, &Resolution::default());
+            answers::describe_refusals(operation);
+            answers::complete(operation);
+        }
+        let described: Vec<_> = operations(&mut document)
+            .map(|operation| {
+                (operation.parameters.is_some(), operation.responses.responses.contains_key("default"))
+            })
+            .collect();
+        assert_eq!(described, [(true, true); 8]);
+    }
 }

@@ -5,9 +5,9 @@ use utoipa::openapi::{
     schema::Type,
 };
 
-use crate::routes::BODY_LIMIT;
+use crate::schema::BODY_LIMIT;
 
-/// Says what every request may carry: the tenant it is for, and how large a body.
+/// Describes the tenant header and the size limit of a body.
 pub(super) fn describe(operation: &mut Operation, resolution: &Resolution) {
     if let Some(parameter) = tenant_parameter(resolution) {
         operation.parameters.get_or_insert_default().push(parameter.into());
@@ -20,15 +20,15 @@ pub(super) fn describe(operation: &mut Operation, resolution: &Resolution) {
 fn tenant_parameter(resolution: &Resolution) -> Option<Parameter> {
     let (name, aliases) = resolution.headers.split_first()?;
     let mut description =
-        "The id or the slug of the organization that the request is for. With a token it may be left \
-                           out, and must not disagree."
+        "The id or the slug of the organization that the request is for. Optional with a token; \
+                           it must then name the organization of the token."
             .to_owned();
     if !aliases.is_empty() {
         description.push_str(&format!(" Also as {}.", quoted(aliases)));
     }
     if !resolution.query_parameters.is_empty() {
         let names = quoted(&resolution.query_parameters);
-        description.push_str(&format!(" What a query names, as {names}, must not disagree either."));
+        description.push_str(&format!(" A query parameter {names} must name the same organization."));
     }
     let text = ObjectBuilder::new().schema_type(Type::String);
     let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
@@ -39,7 +39,7 @@ fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Says how long a new password must be here.
+/// Describes the minimum length of a new password.
 pub(super) fn describe_password(document: &mut OpenApi, policy: &PasswordPolicy) {
     let schemas = document.components.as_mut().map(|components| &mut components.schemas);
     let registration = schemas.and_then(|schemas| schemas.get_mut("Registration"));

@@ -77,7 +77,7 @@ impl PartialSchema for ProblemDocument<'_> {
         let text =
             |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
         let refused = ObjectBuilder::new()
-            .property("field", text("The field, as it stands in the body."))
+            .property("field", text("The field, as named in the body."))
             .property("code", text("A stable code, for programs."))
             .property("message", text("A sentence, for people."))
             .required("field")
@@ -88,10 +88,10 @@ impl PartialSchema for ProblemDocument<'_> {
             .property("type", text("`urn:problem:` and the code."))
             .property("title", text("The code as words."))
             .property("status", ObjectBuilder::new().schema_type(Type::Integer))
-            .property("detail", text("What is wrong with this request."))
+            .property("detail", text("The fault of this request."))
             .property("instance", text("The path of the request."))
             .property("code", text("A stable code, for programs."))
-            .property("request_id", text("What to quote in a question about it."))
+            .property("request_id", text("Quote it when you report a problem."))
             .property("errors", ArrayBuilder::new().items(refused))
             .required("type")
             .required("title")

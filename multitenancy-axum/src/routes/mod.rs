@@ -9,10 +9,7 @@ use axum::{Router, extract::DefaultBodyLimit};
 use multitenancy_core::Tenancy;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{layer::RequestLayer, problem::Problem};
-
-/// The largest body of a request to the framework's own endpoints.
-pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+use crate::{layer::RequestLayer, problem::Problem, schema::BODY_LIMIT};
 
 /// The framework's endpoints, to nest into a router of any state, under any path:
 ///

@@ -7,20 +7,20 @@ use utoipa::ToSchema;
 
 use crate::{extract::Json, log::OneLine};
 
-/// How long the store may take to answer.
+/// Time limit for the store to answer.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// How things stand.
+/// The status of the service.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Health)]
 pub(crate) struct Body {
-    /// `ok`, or `unavailable` when something that is needed does not answer.
+    /// `ok`, or `unavailable` when a dependency does not answer.
     status: &'static str,
     version: &'static str,
     checks: Checks,
 }
 
-/// What is needed.
+/// The dependencies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HealthChecks)]
 pub(crate) struct Checks {
@@ -34,7 +34,7 @@ pub(crate) struct Checks {
     operation_id = "health",
     tag = "system",
     responses(
-        (status = 200, description = "All is well.", body = Body),
+        (status = 200, description = "The service and its dependencies answer.", body = Body),
         (status = 503, description = "The store does not answer within 2 s.", body = Body),
     ),
     security(()),
@@ -50,15 +50,15 @@ pub(crate) async fn health(State(tenancy): State<Tenancy>) -> (StatusCode, Json<
 
 /// Readiness
 ///
-/// As `/health`: whoever is not well wants no requests.
+/// As `/health`, for load balancers and orchestrators.
 #[utoipa::path(
     get,
     path = "/health/ready",
     operation_id = "ready",
     tag = "system",
     responses(
-        (status = 200, description = "Send requests.", body = Body),
-        (status = 503, description = "Send none: the store does not answer within 2 s.", body = Body),
+        (status = 200, description = "The service can take requests.", body = Body),
+        (status = 503, description = "The service cannot take requests: the store does not answer within 2 s.", body = Body),
     ),
     security(()),
 )]
@@ -66,7 +66,7 @@ pub(crate) async fn ready(tenancy: State<Tenancy>) -> (StatusCode, Json<Body>) {
     health(tenancy).await
 }
 
-/// Whether a process is alive.
+/// The liveness of the process.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Liveness)]
 pub(crate) struct Liveness {
@@ -76,7 +76,7 @@ pub(crate) struct Liveness {
 
 /// Liveness
 ///
-/// Always 200: a process that can not answer this wants a restart, one whose store is away does not.
+/// Always 200 while the process answers. A store that is down needs no restart of the process.
 #[utoipa::path(
     get,
     path = "/health/live",
@@ -93,7 +93,7 @@ async fn store_answers(tenancy: &Tenancy) -> bool {
     match tokio::time::timeout(BOUND, tenancy.store().ping()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
-            tracing::warn!(error = %OneLine(&error), "the store can not be used");
+            tracing::warn!(error = %OneLine(&error), "the store cannot be used");
             false
         }
         Err(_elapsed) => {

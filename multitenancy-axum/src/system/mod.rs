@@ -1,4 +1,4 @@
-//! What an operator asks for: is it alive, is it ready, and what can it do.
+//! Endpoints for operators: liveness, readiness and the API documentation.
 
 mod docs;
 mod health;
@@ -9,8 +9,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::docs::docs;
 
-/// `/health`, `/health/live` and `/health/ready`, to merge into a router of any state. They belong to no tenant, and want
-/// no token.
+/// `/health`, `/health/live` and `/health/ready`, to merge into a router of any state. They need no
+/// tenant and no token.
 pub fn health<S>(tenancy: &Tenancy) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,

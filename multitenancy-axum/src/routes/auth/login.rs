@@ -10,7 +10,7 @@ use crate::{
     problem::Problem,
 };
 
-/// What somebody signs in with.
+/// An address and a password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Credentials, example = json!({ "email": "ada@example.com", "password": "correct horse battery staple" }))]
@@ -22,10 +22,10 @@ pub(crate) struct Request {
     password: SecretString,
 }
 
-/// Sign in
+/// Log in
 ///
-/// On the platform, or in the organization that the request names. `Authorization` is not looked at. Until the
-/// password is proven, every refusal is the same.
+/// On the platform, or in the organization that the request names. `Authorization` is ignored. Until the password is
+/// proven, every refusal is the same.
 #[utoipa::path(
     post,
     path = "/auth/login",

@@ -10,9 +10,9 @@ use crate::{
     problem::Problem,
 };
 
-/// Leave
+/// Log out
 ///
-/// Ends the session of the access token. Ending it again succeeds.
+/// Ends the session of the access token. Ending an ended session succeeds.
 #[utoipa::path(
     post,
     path = "/auth/logout",

@@ -1,4 +1,4 @@
-//! Signing in, going on, leaving.
+//! Registering, logging in and out, refreshing tokens, switching to an organization.
 
 pub(super) mod login;
 pub(super) mod logout;
@@ -12,27 +12,27 @@ use serde::{Serialize, Serializer};
 use utoipa::{ToSchema, openapi::Object};
 
 use super::users::UserBody;
-use crate::openapi::one_of;
+use crate::schema::one_of;
 
-/// Tokens, and whose they are.
+/// Tokens, and the user they belong to.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Tokens)]
 pub(super) struct TokensBody {
-    /// Goes with every request, as `Authorization: Bearer`.
+    /// Send it with every request, as `Authorization: Bearer`.
     #[serde(serialize_with = "expose")]
     #[schema(value_type = String)]
     access_token: SecretString,
-    /// Is exchanged for new tokens, once: POST /auth/refresh.
+    /// Exchange it for new tokens, once: POST /auth/refresh.
     #[serde(serialize_with = "expose")]
     #[schema(value_type = String)]
     refresh_token: SecretString,
     #[schema(schema_with = token_type)]
     token_type: &'static str,
-    /// How long the access token is good, in seconds.
+    /// Lifetime of the access token, in seconds.
     expires_in: u64,
     #[schema(schema_with = scope)]
     scope: Scope,
-    /// The organization the tokens are good for.
+    /// The organization that the tokens are valid in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Uuid)]
     tenant_id: Option<TenantId>,
@@ -40,11 +40,11 @@ pub(super) struct TokensBody {
 }
 
 fn token_type() -> Object {
-    one_of("What `Authorization` calls the access token.", &["Bearer"])
+    one_of("The scheme for `Authorization`.", &["Bearer"])
 }
 
 fn scope() -> Object {
-    one_of("The realm the tokens are good for.", &["platform", "tenant"])
+    one_of("The realm that the tokens are valid in.", &["platform", "tenant"])
 }
 
 impl From<SignedIn> for TokensBody {

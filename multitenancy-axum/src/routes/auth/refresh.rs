@@ -10,19 +10,19 @@ use crate::{
     problem::Problem,
 };
 
-/// A token to exchange.
+/// A refresh token to exchange.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Refresh)]
 pub(crate) struct Request {
-    /// The refresh token of the last answer. It can be used once.
+    /// The refresh token of the last answer. It is valid once.
     #[schema(value_type = String, write_only)]
     refresh_token: SecretString,
 }
 
-/// Go on
+/// Refresh tokens
 ///
-/// Exchanges a refresh token for its successor and a new access token. `Authorization` is not looked at.
+/// Exchanges a refresh token for a new one and a new access token of the same session. `Authorization` is ignored.
 #[utoipa::path(
     post,
     path = "/auth/refresh",

@@ -10,7 +10,7 @@ use crate::{
     routes::users::UserBody,
 };
 
-/// Somebody who wants an account.
+/// A new account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Registration, example = json!({ "email": "ada@example.com", "password": "correct horse battery staple" }))]
@@ -18,17 +18,17 @@ pub(crate) struct Request {
     /// The address to sign in with.
     #[schema(format = Email, max_length = 254)]
     email: String,
-    /// The password to sign in with: not one that is easy to guess.
+    /// The password to sign in with. A password that is easy to guess is refused.
     #[schema(value_type = String, format = Password, write_only, max_length = 1024)]
     password: SecretString,
-    /// The whole name.
+    /// The full name.
     #[schema(max_length = 200)]
     full_name: Option<String>,
 }
 
 /// Register
 ///
-/// On the platform, or in the organization that the request names. `Authorization` is not looked at.
+/// On the platform, or in the organization that the request names. `Authorization` is ignored.
 #[utoipa::path(
     post,
     path = "/auth/register",

@@ -5,11 +5,11 @@ use utoipa::ToSchema;
 
 use super::TokensBody;
 use crate::{
-    extract::{Facts, Json, Peer, Travelling},
+    extract::{Facts, Json, Peer, SwitchingCaller},
     problem::Problem,
 };
 
-/// Where to go.
+/// The organization to switch to.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Switch, example = json!({ "tenant": "acme" }))]
@@ -19,10 +19,10 @@ pub(crate) struct Request {
     tenant: String,
 }
 
-/// Enter an organization
+/// Switch to an organization
 ///
-/// Exchanges nothing: the platform's token stays good. A header or a host that names an organization must name the
-/// one in the body.
+/// Starts a session in an organization that the caller belongs to. The platform's token stays valid. A header or a host
+/// that names an organization must name the one in the body.
 #[utoipa::path(
     post,
     path = "/auth/switch",
@@ -38,7 +38,7 @@ pub(crate) struct Request {
 )]
 pub(crate) async fn handler(
     State(tenancy): State<Tenancy>,
-    Travelling(caller): Travelling,
+    SwitchingCaller(caller): SwitchingCaller,
     Facts(facts): Facts,
     Peer(client): Peer,
     Json(request): Json<Request>,

@@ -11,19 +11,19 @@ use utoipa::{ToSchema, openapi::Object};
 use super::OrganizationBody;
 use crate::{
     extract::{Json, PlatformUser},
-    openapi::one_of,
     problem::Problem,
+    schema::one_of,
 };
 
-/// An organization that somebody wants.
+/// A new organization.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewOrganization, example = json!({ "name": "Acme" }))]
 pub(crate) struct Request {
-    /// What people call it.
+    /// The display name.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// Its name in addresses. Made from the name when absent.
+    /// The URL-safe identifier. Derived from the name when absent.
     #[schema(min_length = 3, max_length = 63, pattern = "^[a-z0-9][a-z0-9-]*[a-z0-9]$")]
     slug: Option<String>,
     #[schema(schema_with = wanted_isolation)]
@@ -32,7 +32,7 @@ pub(crate) struct Request {
 
 fn wanted_isolation() -> Object {
     one_of(
-        "How its data is kept apart, among what the deployment has. Its default when absent.",
+        "How its data is isolated: one of the deployment's modes. The deployment's default when absent.",
         Isolation::ALL,
     )
 }
@@ -51,8 +51,8 @@ impl TryFrom<Request> for NewOrganization {
 
 /// Create an organization
 ///
-/// Owned by the caller, a user of the platform, who enters it with POST /auth/switch. It is completely there when
-/// this answers; when the client goes away before, it is made all the same.
+/// The caller, a user of the platform, becomes its owner, and signs in with POST /auth/switch. The organization is ready
+/// when this answers. A client that disconnects does not stop its creation.
 #[utoipa::path(
     post,
     path = "/organizations",

@@ -13,13 +13,13 @@ use crate::{
 #[derive(Serialize, ToSchema)]
 #[schema(as = Organizations)]
 pub(crate) struct Body {
-    /// In the order of their making.
+    /// Oldest first.
     items: Vec<OrganizationBody>,
 }
 
-/// List one's own organizations
+/// List your own organizations
 ///
-/// For a user of the platform those they belong to; for a user of an organization that one.
+/// For a user of the platform, the organizations they belong to; for a user of an organization, that organization.
 #[utoipa::path(
     get,
     path = "/organizations/me",

@@ -1,4 +1,4 @@
-//! Organizations: tenants, as their owners see them.
+//! Organizations: tenants as their owners see them.
 
 pub(super) mod create;
 pub(super) mod list_own;
@@ -11,7 +11,7 @@ use multitenancy_core::{
 use serde::Serialize;
 use utoipa::{ToSchema, openapi::Object};
 
-use crate::openapi::one_of;
+use crate::schema::one_of;
 
 /// An organization.
 #[derive(Serialize, ToSchema)]
@@ -21,23 +21,23 @@ pub(super) struct OrganizationBody {
     id: TenantId,
     #[schema(value_type = String)]
     name: TenantName,
-    /// Its name in addresses.
+    /// The URL-safe identifier.
     #[schema(value_type = String)]
     slug: Slug,
-    /// Its own domain.
+    /// The custom domain.
     #[schema(value_type = Option<String>, required)]
     domain: Option<Domain>,
-    /// What it pays for: `free`, `starter`, `pro`, `enterprise` or another.
+    /// The plan: `free`, `starter`, `pro`, `enterprise` or another.
     #[schema(value_type = String)]
     plan: Plan,
     #[schema(schema_with = status)]
     status: TenantStatus,
     #[schema(schema_with = isolation)]
     isolation: Isolation,
-    /// The platform user who owns it.
+    /// The platform user who owns the organization.
     #[schema(value_type = String, format = Uuid)]
     owner_id: UserId,
-    /// Free settings of the application.
+    /// Free-form settings of the application.
     #[schema(value_type = Object)]
     settings: TenantSettings,
     #[schema(value_type = String, format = DateTime)]
@@ -47,11 +47,11 @@ pub(super) struct OrganizationBody {
 }
 
 fn status() -> Object {
-    one_of("Where it is in its life. Only one that is active can be worked in.", TenantStatus::ALL)
+    one_of("The stage of its lifecycle. Only an active organization can be used.", TenantStatus::ALL)
 }
 
 fn isolation() -> Object {
-    one_of("How its data is kept apart.", Isolation::ALL)
+    one_of("How its data is isolated.", Isolation::ALL)
 }
 
 impl From<&Tenant> for OrganizationBody {

@@ -7,7 +7,7 @@ use crate::{
     problem::Problem,
 };
 
-/// Read one of one's own organizations
+/// Read one of your own organizations
 #[utoipa::path(
     get,
     path = "/organizations/{id}",
@@ -16,7 +16,7 @@ use crate::{
     params(("id" = String, Path, description = "The id of the organization.", format = Uuid)),
     responses(
         (status = 200, description = "The organization.", body = OrganizationBody),
-        (status = 404, description = "`tenant_not_found`, as for what is no id"),
+        (status = 404, description = "`tenant_not_found`, also for a malformed id"),
     ),
     security(("bearer" = [])),
     extensions(("x-permission" = json!(ReadOwnTenant::NAME))),
@@ -27,7 +27,7 @@ pub(crate) async fn handler(
     id: Result<Path<TenantId>, Problem>,
 ) -> Result<Json<OrganizationBody>, Problem> {
     caller.require::<ReadOwnTenant>(&tenancy)?;
-    // What is no id gets the same answer as an id that nobody has (E19, S80).
+    // A malformed id gets the same answer as an unknown one (E19, S80).
     let Path(id) = id.map_err(|_no_id| not_found())?;
     let tenant = tenancy.own_organization(&caller, id).await?;
     Ok(Json((&*tenant).into()))

@@ -1,4 +1,4 @@
-//! Users, and what they say of themselves.
+//! Users and their profiles.
 
 pub(super) mod read_me;
 pub(super) mod update_me;
@@ -29,17 +29,17 @@ pub(super) struct UserBody {
     phone: Option<String>,
     #[schema(required)]
     avatar_url: Option<String>,
-    /// Free facts of the application.
+    /// Free-form data of the application.
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
-    /// What the user may do.
+    /// The roles of the user.
     #[schema(value_type = Vec<String>)]
     roles: Vec<Role>,
     /// Whether the user owns the organization.
     is_owner: bool,
     /// Whether the user may sign in.
     is_active: bool,
-    /// Whether the address is proven.
+    /// Whether the address is verified.
     email_verified: bool,
     #[schema(value_type = Option<String>, format = DateTime, required)]
     last_login_at: Option<Timestamp>,

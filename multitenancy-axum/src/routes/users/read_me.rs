@@ -7,7 +7,7 @@ use crate::{
     problem::Problem,
 };
 
-/// Read one's own profile
+/// Read your own profile
 #[utoipa::path(
     get,
     path = "/users/me",

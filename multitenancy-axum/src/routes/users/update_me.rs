@@ -10,7 +10,7 @@ use crate::{
     problem::Problem,
 };
 
-/// A change of a profile. What is absent stays as it is; an empty text clears a field.
+/// Changes to a profile. An absent field stays as it is; an empty text clears it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ProfileUpdate, example = json!({ "display_name": "Ada", "metadata": { "team": "engine" } }))]
@@ -27,7 +27,7 @@ pub(crate) struct Request {
     display_name: Option<String>,
     #[schema(max_length = 40)]
     phone: Option<String>,
-    /// An `http` or `https` address.
+    /// An `http` or `https` URL.
     #[schema(max_length = 2000)]
     avatar_url: Option<String>,
     /// Merged key by key; a key that is null is removed. At most 16 KiB in all.
@@ -35,16 +35,16 @@ pub(crate) struct Request {
     metadata: Option<Map<String, Value>>,
 }
 
-/// Change one's own profile
+/// Update your own profile
 ///
-/// And nothing else: role, address and status do not change here.
+/// Roles, address and status do not change here.
 #[utoipa::path(
     put,
     path = "/users/me",
     operation_id = "update_me",
     tag = "users",
     request_body = Request,
-    responses((status = 200, description = "The caller, as changed.", body = UserBody)),
+    responses((status = 200, description = "The updated profile.", body = UserBody)),
     security(("bearer" = [])),
     extensions(("x-permission" = json!(UpdateOwnProfile::NAME))),
 )]
