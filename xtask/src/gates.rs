@@ -7,7 +7,7 @@
 use std::{path::PathBuf, process::Command, time::Instant};
 
 use crate::{
-    arrows, links, papers,
+    arrows, doc_claims, links,
     process::{self, Failure, cargo},
     rules, services, suite,
     workspace::Workspace,
@@ -28,7 +28,7 @@ pub const GATES: [Gate; 12] = [
     Gate { name: "fmt", about: "the code is formatted", check: fmt },
     Gate { name: "arrows", about: "crates depend only where the design lets them", check: arrows },
     Gate { name: "links", about: "links between Markdown files lead somewhere", check: links },
-    Gate { name: "papers", about: "the papers say what the code says", check: papers },
+    Gate { name: "doc-claims", about: "documented programs and tests exist", check: doc_claims },
     Gate { name: "rules", about: "house rules no compiler knows", check: rules },
     Gate { name: "unused", about: "no dependency is unused (cargo-machete)", check: unused },
     Gate {
@@ -46,7 +46,7 @@ pub const GATES: [Gate; 12] = [
 /// Prints the gates.
 pub fn list() {
     for Gate { name, about, .. } in GATES {
-        println!("{name:<10}{about}");
+        println!("{name:<12}{about}");
     }
 }
 
@@ -93,8 +93,8 @@ fn links(workspace: &Workspace) -> Result<(), Failure> {
     Failure::of(&links::broken(workspace.root(), &workspace.files("md")?))
 }
 
-fn papers(workspace: &Workspace) -> Result<(), Failure> {
-    Failure::of(&papers::faults(&workspace.files("md")?, &workspace.files("rs")?))
+fn doc_claims(workspace: &Workspace) -> Result<(), Failure> {
+    Failure::of(&doc_claims::faults(&workspace.files("md")?, &workspace.files("rs")?))
 }
 
 fn rules(workspace: &Workspace) -> Result<(), Failure> {

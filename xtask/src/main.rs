@@ -1,9 +1,10 @@
 //! The repository's chores: `cargo xtask ci` is what CI runs, `cargo xtask test` is its last and longest gate.
 
 mod arrows;
+mod doc_claims;
 mod gates;
 mod links;
-mod papers;
+mod named_tests;
 mod process;
 mod rules;
 mod services;

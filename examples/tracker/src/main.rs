@@ -5,6 +5,7 @@ use axum::{Router, extract::FromRef, extract::State, http::StatusCode, routing::
 use multitenancy::axum::{Authorized, Json, Problem, RequestLayer, Tenancy};
 use multitenancy::{Role, sqlx::SqliteStore};
 use project::{NewProject, Project, ProjectCreated, ReadProjects, WriteProjects};
+use uuid::Uuid;
 
 #[derive(Clone, FromRef)]
 struct App {
@@ -36,13 +37,9 @@ async fn create(
     State(store): State<SqliteStore>,
     Json(new): Json<NewProject>,
 ) -> Result<(StatusCode, Json<Project>), Problem> {
+    let insert = sqlx::query_as("INSERT INTO projects (id, name) VALUES ($1, $2) RETURNING id, name");
     let mut tx = store.begin(&caller).await?;
-    let project: Project =
-        sqlx::query_as("INSERT INTO projects (id, name) VALUES ($1, $2) RETURNING id, name")
-            .bind(uuid::Uuid::now_v7())
-            .bind(new.name)
-            .fetch_one(tx.conn())
-            .await?;
+    let project: Project = insert.bind(Uuid::now_v7()).bind(new.name).fetch_one(tx.conn()).await?;
     tx.publish(ProjectCreated { id: project.id }).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(project)))

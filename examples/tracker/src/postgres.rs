@@ -5,6 +5,7 @@ use axum::{Router, extract::FromRef, extract::State, http::StatusCode, routing::
 use multitenancy::axum::{Authorized, Json, Problem, RequestLayer, Tenancy};
 use multitenancy::{Role, sqlx::PgStore};
 use project::{NewProject, Project, ProjectCreated, ReadProjects, WriteProjects};
+use uuid::Uuid;
 
 #[derive(Clone, FromRef)]
 struct App {
@@ -37,13 +38,9 @@ async fn create(
     State(store): State<PgStore>,
     Json(new): Json<NewProject>,
 ) -> Result<(StatusCode, Json<Project>), Problem> {
+    let insert = sqlx::query_as("INSERT INTO projects (id, name) VALUES ($1, $2) RETURNING id, name");
     let mut tx = store.begin(&caller).await?;
-    let project: Project =
-        sqlx::query_as("INSERT INTO projects (id, name) VALUES ($1, $2) RETURNING id, name")
-            .bind(uuid::Uuid::now_v7())
-            .bind(new.name)
-            .fetch_one(tx.conn())
-            .await?;
+    let project: Project = insert.bind(Uuid::now_v7()).bind(new.name).fetch_one(tx.conn()).await?;
     tx.publish(ProjectCreated { id: project.id }).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(project)))

@@ -172,7 +172,7 @@ async fn execute(url: &str, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
 }
 
-/// What the README promises: another store, its URL and its migrations, and nothing else.
+/// As the README promises, only the store, its URL and its migrations differ.
 #[test]
 fn the_program_on_postgres_differs_in_its_store_alone() {
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();

@@ -42,7 +42,7 @@ pub fn server_url() -> String {
 }
 
 impl Database {
-    /// Made by what the README and the compose file say, under other names.
+    /// Created by the statements of docs/postgres.md and the compose file, under other names.
     pub async fn new() -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
         let mut server = connect(&server_url()).await;

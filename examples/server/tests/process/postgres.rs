@@ -175,12 +175,12 @@ async fn a_privileged_url_alone_is_enough_on_loopback() {
     assert_eq!(database.registry().await.len(), 1);
 }
 
-/// The README shows what the compose file, and these tests, make their roles with.
+/// The document shows the statements with which the compose file and these tests create their roles.
 #[test]
-fn the_roles_of_the_readme_are_those_that_are_tested() {
-    let readme = include_str!("../../../../README.md");
+fn documented_roles_are_the_tested_ones() {
+    let document = include_str!("../../../../docs/postgres.md");
     for statement in statements() {
-        assert!(readme.contains(statement), "README.md does not show: {statement}");
+        assert!(document.contains(statement), "docs/postgres.md does not show: {statement}");
     }
     assert_eq!(statements().count(), 4);
 }
