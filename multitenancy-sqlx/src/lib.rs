@@ -1,13 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(
     all(feature = "postgres", feature = "sqlite"),
-    expect(clippy::duplicate_mod, reason = "both engines compile the sources in `unit`: decision 16")
+    expect(clippy::duplicate_mod, reason = "both engines compile these two trees: decision 16")
 )]
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod connections;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod json;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod migrations;
 #[cfg(feature = "postgres")]

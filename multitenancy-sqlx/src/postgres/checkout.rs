@@ -8,12 +8,11 @@ use super::{
     checked::Looking,
     engine::{self, Place},
     error::{is, store_error},
-    lease::Lease,
     login::Login,
     migration,
     place::{APP_ROLE, begin, storage_name},
     store::PgStore,
-    unit::Unit,
+    unit::{Lease, Unit},
 };
 
 impl PgStore {

@@ -9,17 +9,17 @@ use sqlx_core::transaction::TransactionManager;
 
 use super::{
     error::{answered, is},
-    lease::refused,
     listen,
     question::{Question, out_of_step},
+    unit::refused,
 };
 use crate::connections::{self, Connections, Rest};
 
-pub(super) type Db = Postgres;
-pub(super) type Arguments = PgArguments;
-pub(super) type Connection = PgConnection;
+pub(crate) type Db = Postgres;
+pub(crate) type Arguments = PgArguments;
+pub(crate) type Connection = PgConnection;
 /// What begins a transaction.
-pub(super) struct Statement {
+pub(crate) struct Statement {
     pub begin: &'static str,
     /// The database that the connection must be to, where there are several.
     pub database: Option<String>,
@@ -29,13 +29,13 @@ pub(super) struct Statement {
     /// types were whose names it has met.
     pub forget: bool,
 }
-pub(super) type Slot = connections::Slot<Plane, Place, PgConnection>;
+pub(crate) type Slot = connections::Slot<Plane, Place, PgConnection>;
 /// Each plane has a gate, so that one tenant's burst leaves connections for the others.
-pub(super) type Pool = Connections<Plane, Place, PgConnection>;
+pub(crate) type Pool = Connections<Plane, Place, PgConnection>;
 
 /// Where a connection belongs. It never serves another place: what it has prepared would not fit there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Control,
     /// The tenants that share tables.
     Shared,
@@ -49,7 +49,7 @@ pub(super) enum Place {
 pub(super) const BUSY: Duration = Duration::from_millis(500);
 
 /// How a COMMIT ended.
-pub(super) enum Committed {
+pub(crate) enum Committed {
     /// Whether the next unit can have the connection.
     Done { clean: bool },
     /// Nothing is committed; the transaction is still open.
@@ -57,7 +57,7 @@ pub(super) enum Committed {
 }
 
 /// That a COMMIT is to pass where its tenant's fence would be. The server looks.
-pub(super) struct Passing(pub TenantId);
+pub(crate) struct Passing(pub TenantId);
 
 /// What `multitenancy.pass_fence` answers to who does not pass.
 const FENCED: &str = "MT117";

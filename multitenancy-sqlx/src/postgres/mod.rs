@@ -18,38 +18,18 @@ mod question;
 mod refusal;
 mod store;
 
-// What both engines share is compiled for each, with the engine's own `engine`, `codec` and `error`.
-#[path = "../unit/consumed.rs"]
-mod consumed;
-#[path = "../unit/fence.rs"]
-mod fence;
-#[path = "../unit/fleet.rs"]
-mod fleet;
-#[path = "../unit/lease.rs"]
-mod lease;
-#[path = "../unit/membership.rs"]
-mod membership;
-#[path = "../unit/outbox.rs"]
-mod outbox;
-#[path = "../unit/session.rs"]
-mod session;
-#[path = "../unit/steps.rs"]
-mod steps;
-#[path = "../unit/tenant.rs"]
-mod tenant;
-#[path = "../unit/transaction.rs"]
-mod transaction;
-#[path = "../unit/unit.rs"]
+// What both engines share is compiled for each, with the engine's own types.
+#[path = "../repositories/mod.rs"]
+mod repositories;
+#[path = "../unit/mod.rs"]
 mod unit;
-#[path = "../unit/user.rs"]
-mod user;
 
 use self::store::PgStore as Engine;
 pub use self::{
     audit::{AuditOptions, Fault, audit},
     builder::PgStoreBuilder,
     store::PgStore,
-    transaction::Transaction as PgTransaction,
+    unit::Transaction as PgTransaction,
 };
 
 /// A transaction on the control plane: the registry, and the platform's users.

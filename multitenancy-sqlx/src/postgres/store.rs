@@ -23,11 +23,11 @@ use super::{
     checkout::told,
     engine::{Place, Pool},
     error::store_error,
-    fence::Mending,
     listen::Listening,
     login::Login,
     migration::Schema,
     place::Home,
+    unit::Mending,
 };
 use crate::connections::Connections;
 

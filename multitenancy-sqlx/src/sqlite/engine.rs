@@ -7,28 +7,28 @@ use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, sqlite::SqliteArguments};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::OwnedRwLockReadGuard;
 
-use super::lease::refused;
+use super::unit::refused;
 use crate::connections::{self, Connections, Rest};
 
-pub(super) type Db = Sqlite;
-pub(super) type Arguments = SqliteArguments;
-pub(super) type Connection = SqliteConnection;
+pub(crate) type Db = Sqlite;
+pub(crate) type Arguments = SqliteArguments;
+pub(crate) type Connection = SqliteConnection;
 /// What begins a transaction.
-pub(super) type Statement = &'static str;
-pub(super) type Slot = connections::Slot<Place, Place, SqliteConnection>;
+pub(crate) type Statement = &'static str;
+pub(crate) type Slot = connections::Slot<Place, Place, SqliteConnection>;
 /// A file has a gate for its writer and one for its readers.
-pub(super) type Pool = Connections<Place, Place, SqliteConnection>;
+pub(crate) type Pool = Connections<Place, Place, SqliteConnection>;
 
 /// A file, opened for one or the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub plane: Plane,
     pub access: Access,
 }
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Access {
+pub(crate) enum Access {
     Write,
     Read,
 }
@@ -37,7 +37,7 @@ pub(super) enum Access {
 pub(super) const BUSY: Duration = Duration::from_millis(200);
 
 /// How a COMMIT ended.
-pub(super) enum Committed {
+pub(crate) enum Committed {
     /// Whether the next unit can have the connection.
     Done { clean: bool },
     /// Nothing is committed; the transaction is still open.
@@ -45,7 +45,7 @@ pub(super) enum Committed {
 }
 
 /// That a COMMIT passes where its tenant's fence would be: meanwhile none is raised.
-pub(super) type Passing = OwnedRwLockReadGuard<bool>;
+pub(crate) type Passing = OwnedRwLockReadGuard<bool>;
 
 /// sqlx's own, so that its count of nested transactions stays right.
 type Manager = <Sqlite as sqlx::Database>::TransactionManager;

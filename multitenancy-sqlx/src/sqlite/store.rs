@@ -27,12 +27,11 @@ use super::{
     builder::{SqliteStoreBuilder, Synchronous, limits},
     engine::{Access, Place, Pool},
     error::store_error,
-    fence::Mending,
     fences::Fences,
     files::DataDirectory,
-    lease::Lease,
     migration::{self, Schema},
-    unit::Unit,
+    unit::Mending,
+    unit::{Lease, Unit},
 };
 use crate::connections::Connections;
 

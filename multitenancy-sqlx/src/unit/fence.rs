@@ -15,10 +15,10 @@ use multitenancy_core::{
     tenant::TenantStatus,
 };
 
-use super::{Engine, unit::Unit};
+use super::{Engine, Unit};
 
 /// A tenant's move from one status to another.
-pub(super) struct Move {
+pub(crate) struct Move {
     pub tenant: TenantId,
     pub isolation: Isolation,
     pub from: TenantStatus,
@@ -27,7 +27,7 @@ pub(super) struct Move {
 
 impl Unit {
     /// Commits a unit on the control plane, with fences around the tenants that it closes.
-    pub(super) async fn commit_registry(mut self) -> Result<()> {
+    pub(crate) async fn commit_registry(mut self) -> Result<()> {
         let (store, moves) = (self.store.clone(), std::mem::take(&mut self.moves));
         let committed = self.commit_after_raising(&moves).await;
         let raised = |moved: &Move| moved.from.is_closed() || moved.to.is_closed() && committed.is_err();
@@ -47,7 +47,7 @@ impl Unit {
     }
 
     /// Commits a unit inside a tenant, unless that is closed by then.
-    pub(super) async fn commit_inside(self, tenant: TenantId) -> Result<()> {
+    pub(crate) async fn commit_inside(self, tenant: TenantId) -> Result<()> {
         let store = self.store.clone();
         let committed = match self.store.pass_fence(tenant).await {
             Ok(passing) => self.lease.commit(Some(passing)).await,
@@ -94,7 +94,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The tenants whose fence is being mended, on behalf of who was stopped by it.
 #[derive(Clone, Default)]
-pub(super) struct Mending(Arc<Mutex<HashSet<TenantId>>>);
+pub(crate) struct Mending(Arc<Mutex<HashSet<TenantId>>>);
 
 impl Mending {
     /// `None` when somebody is at it.

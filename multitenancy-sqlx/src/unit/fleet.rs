@@ -113,7 +113,7 @@ impl Engine {
     }
 
     /// Records that the storage of these tenants was brought to `fingerprint`.
-    pub(super) async fn record(&self, tenants: &[TenantId], fingerprint: &str) -> Result<()> {
+    pub(crate) async fn record(&self, tenants: &[TenantId], fingerprint: &str) -> Result<()> {
         let mut unit = self.control(&ControlContext::system("migration")).await?;
         let now = stored(unit.environment().now());
         for tenant in tenants {
@@ -166,7 +166,7 @@ impl Engine {
 
     /// Takes that record back when it says `fingerprint`: the storage turned out to be at another schema, as one restored
     /// from a backup is. So the next migration looks at it.
-    pub(super) async fn note_outdated(&self, tenant: TenantId, fingerprint: &str) {
+    pub(crate) async fn note_outdated(&self, tenant: TenantId, fingerprint: &str) {
         let noted = async {
             let mut unit = self.control(&ControlContext::system("migration")).await?;
             sqlx::query("DELETE FROM multitenancy_tenant_schemas WHERE tenant_id = $1 AND fingerprint = $2")

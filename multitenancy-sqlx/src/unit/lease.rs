@@ -34,7 +34,7 @@ enum Phase {
 /// It is marked unknown before BEGIN, COMMIT or ROLLBACK is sent and known only when that was answered, so a call
 /// that is dropped at any point leaves nothing for the next borrower (S28): an open transaction is rolled back, and
 /// a connection of unknown state is closed, before the slot is given on.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     /// `None` as soon as it is given back, which dropping it does.
     loan: Option<Loan>,
     phase: Phase,
@@ -157,7 +157,7 @@ impl Lease {
 }
 
 /// Why a transaction that is still open is not committed.
-pub(super) fn refused(reason: &str) -> Committed {
+pub(crate) fn refused(reason: &str) -> Committed {
     Committed::Refused(Error::internal(format!("nothing is committed: {reason}")))
 }
 

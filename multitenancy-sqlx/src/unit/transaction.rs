@@ -9,7 +9,7 @@ use multitenancy_core::{
     user::UserRepository,
 };
 
-use super::{engine::Connection, unit::Unit};
+use super::{Unit, engine::Connection};
 
 /// A transaction inside one tenant, where nobody else's rows are.
 ///
@@ -22,12 +22,12 @@ pub struct Transaction<C = TenantContext> {
 }
 
 impl<C> Transaction<C> {
-    pub(super) fn new(unit: Unit, context: C) -> Self {
+    pub(crate) fn new(unit: Unit, context: C) -> Self {
         Self { unit, context }
     }
 
     /// Has other processes told, when it is committed, that what they remember of this tenant is out of date.
-    pub(super) fn tenant_changed(&mut self, id: TenantId) {
+    pub(crate) fn tenant_changed(&mut self, id: TenantId) {
         self.unit.lease.tenant_changed(id);
     }
 

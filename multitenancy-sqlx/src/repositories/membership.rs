@@ -7,9 +7,9 @@ use multitenancy_core::{
 use uuid::Uuid;
 
 use super::{
+    Unit,
     codec::{Stored, instant, stored},
-    error::store_error,
-    unit::Unit,
+    limit,
 };
 
 #[derive(sqlx::FromRow)]
@@ -41,7 +41,7 @@ impl MembershipRepository for Unit {
         .bind(membership.user_id.as_uuid())
         .bind(membership.tenant_id.as_uuid())
         .bind(stored(membership.created_at));
-        query.execute(self.writable()?).await.map(drop).map_err(store_error)
+        self.execute(query).await
     }
 
     async fn find(&mut self, tenant: TenantId, user: UserId) -> Result<Option<Membership>> {
@@ -51,15 +51,14 @@ impl MembershipRepository for Unit {
         )
         .bind(user.as_uuid())
         .bind(tenant.as_uuid());
-        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
-        row.map(Membership::try_from).transpose()
+        self.fetch_one_as(query).await
     }
 
     async fn remove(&mut self, tenant: TenantId, user: UserId) -> Result<()> {
         let query = sqlx::query("DELETE FROM multitenancy_memberships WHERE user_id = $1 AND tenant_id = $2")
             .bind(user.as_uuid())
             .bind(tenant.as_uuid());
-        query.execute(self.writable()?).await.map(drop).map_err(store_error)
+        self.execute(query).await
     }
 
     async fn list(
@@ -73,9 +72,7 @@ impl MembershipRepository for Unit {
         )
         .bind(user.as_uuid())
         .bind(page.key().map(TenantId::as_uuid))
-        .bind(i64::from(page.size()) + 1);
-        let rows = query.fetch_all(self.connection()?).await.map_err(store_error)?;
-        let items = rows.into_iter().map(Membership::try_from).collect::<Result<_>>()?;
-        Ok(Page::from_overfull(items, page, |membership: &Membership| membership.tenant_id))
+        .bind(limit(page));
+        self.fetch_page_as(query, page, |membership: &Membership| membership.tenant_id).await
     }
 }

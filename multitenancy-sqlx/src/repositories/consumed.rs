@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use multitenancy_core::{EventId, Result, event::ConsumedEvents};
 
-use super::{error::store_error, unit::Unit};
+use super::{Unit, store_error};
 
 #[async_trait]
 impl ConsumedEvents for Unit {
@@ -13,8 +13,7 @@ impl ConsumedEvents for Unit {
         .bind(self.scope())
         .bind(consumer)
         .bind(event.as_uuid());
-        let inserted = query.execute(self.writable()?).await.map_err(store_error)?;
-        Ok(inserted.rows_affected() == 1)
+        self.affected_one(query).await
     }
 
     async fn contains(&mut self, consumer: &str, event: EventId) -> Result<bool> {

@@ -7,12 +7,10 @@ use multitenancy_core::{
 use uuid::Uuid;
 
 use super::{
+    Move, Unit,
     codec::{Stored, instant, stored},
-    error::store_error,
-    fence::Move,
-    unit::Unit,
+    from_json, limit, store_error, to_json,
 };
-use crate::json::{from_json, to_json};
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -62,7 +60,7 @@ macro_rules! select {
 #[async_trait]
 impl TenantRepository for Unit {
     async fn insert(&mut self, tenant: &Tenant) -> Result<()> {
-        let inserted = sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO multitenancy_tenants (id, name, slug, domain, plan, status, isolation, owner_id, settings, \
              created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
         )
@@ -76,11 +74,8 @@ impl TenantRepository for Unit {
         .bind(tenant.owner_id.as_uuid())
         .bind(to_json(&tenant.settings)?)
         .bind(stored(tenant.created_at))
-        .bind(stored(tenant.updated_at))
-        .execute(self.writable()?)
-        .await
-        .map_err(store_error)?;
-        if inserted.rows_affected() == 1 {
+        .bind(stored(tenant.updated_at));
+        if self.affected_one(query).await? {
             return Ok(());
         }
         let same_slug = self.find(&TenantKey::Slug(tenant.slug.clone())).await?;
@@ -93,8 +88,7 @@ impl TenantRepository for Unit {
             TenantKey::Slug(slug) => sqlx::query_as(select!("slug = $1")).bind(slug.as_str()),
             TenantKey::Domain(domain) => sqlx::query_as(select!("domain = $1")).bind(domain.as_str()),
         };
-        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
-        row.map(Tenant::try_from).transpose()
+        self.fetch_one_as(query).await
     }
 
     async fn set_status(
@@ -123,13 +117,11 @@ impl TenantRepository for Unit {
         let query = sqlx::query("DELETE FROM multitenancy_tenants WHERE id = $1 AND status = $2")
             .bind(id.as_uuid())
             .bind(TenantStatus::Provisioning.as_str());
-        let deleted = query.execute(self.writable()?).await.map_err(store_error)?;
-        if deleted.rows_affected() == 0 {
+        if !self.affected_one(query).await? {
             return Ok(false);
         }
-        let query =
-            sqlx::query("DELETE FROM multitenancy_tenant_schemas WHERE tenant_id = $1").bind(id.as_uuid());
-        query.execute(self.writable()?).await.map_err(store_error)?;
+        let sql = "DELETE FROM multitenancy_tenant_schemas WHERE tenant_id = $1";
+        self.execute(sqlx::query(sql).bind(id.as_uuid())).await?;
         self.lease.tenant_changed(id);
         Ok(true)
     }
@@ -144,9 +136,7 @@ impl TenantRepository for Unit {
         ))
         .bind(page.key().map(TenantId::as_uuid))
         .bind(status.map(TenantStatus::as_str))
-        .bind(i64::from(page.size()) + 1);
-        let rows = query.fetch_all(self.connection()?).await.map_err(store_error)?;
-        let items = rows.into_iter().map(Tenant::try_from).collect::<Result<_>>()?;
-        Ok(Page::from_overfull(items, page, |tenant: &Tenant| tenant.id))
+        .bind(limit(page));
+        self.fetch_page_as(query, page, |tenant: &Tenant| tenant.id).await
     }
 }

@@ -7,12 +7,11 @@ use multitenancy_core::{
 use uuid::Uuid;
 
 use super::{
+    Unit,
     codec::{Stored, instant, stored},
     engine::for_update,
-    error::store_error,
-    unit::Unit,
+    from_json, store_error, to_json,
 };
-use crate::json::{from_json, to_json};
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -62,14 +61,13 @@ macro_rules! select {
 #[async_trait]
 impl UserRepository for Unit {
     async fn insert(&mut self, user: &User, password: Option<&PasswordHash>) -> Result<()> {
-        let scope = self.scope();
-        let inserted = sqlx::query(
+        let query = sqlx::query(
             "INSERT INTO multitenancy_users (tenant_id, id, email, email_key, password_hash, profile, roles, is_owner, \
              is_active, email_verified, platform_user_id, last_login_at, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT (tenant_id, email_key) DO NOTHING",
         )
-        .bind(scope)
+        .bind(self.scope())
         .bind(user.id.as_uuid())
         .bind(user.email.as_str())
         .bind(user.email.key())
@@ -82,48 +80,40 @@ impl UserRepository for Unit {
         .bind(user.platform_user_id.map(|id| id.as_uuid()))
         .bind(user.last_login_at.map(stored))
         .bind(stored(user.created_at))
-        .bind(stored(user.updated_at))
-        .execute(self.writable()?)
-        .await
-        .map_err(store_error)?;
-        if inserted.rows_affected() == 0 { Err(email_taken()) } else { Ok(()) }
+        .bind(stored(user.updated_at));
+        if self.affected_one(query).await? { Ok(()) } else { Err(email_taken()) }
     }
 
     async fn find(&mut self, id: UserId) -> Result<Option<User>> {
         let query = sqlx::query_as::<_, Row>(select!("id = $2")).bind(self.scope()).bind(id.as_uuid());
-        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
-        row.map(User::try_from).transpose()
+        self.fetch_one_as(query).await
     }
 
     async fn find_by_email(&mut self, email: &Email) -> Result<Option<User>> {
         let query = sqlx::query_as::<_, Row>(select!("email_key = $2")).bind(self.scope()).bind(email.key());
-        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
-        row.map(User::try_from).transpose()
+        self.fetch_one_as(query).await
     }
 
     async fn find_by_platform_user(&mut self, platform_user: UserId) -> Result<Option<User>> {
         let query = sqlx::query_as::<_, Row>(select!("platform_user_id = $2"))
             .bind(self.scope())
             .bind(platform_user.as_uuid());
-        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
-        row.map(User::try_from).transpose()
+        self.fetch_one_as(query).await
     }
 
     async fn find_for_update(&mut self, id: UserId) -> Result<Option<User>> {
         let query = sqlx::query_as::<_, Row>(concat!(select!("id = $2"), for_update!()));
         let query = query.bind(self.scope()).bind(id.as_uuid());
-        let row = query.fetch_optional(self.writable()?).await.map_err(store_error)?;
-        row.map(User::try_from).transpose()
+        self.write_one_as(query).await
     }
 
     async fn update(&mut self, user: &User) -> Result<bool> {
-        let scope = self.scope();
-        let updated = sqlx::query(
+        let query = sqlx::query(
             "UPDATE multitenancy_users SET profile = $3, roles = $4, is_owner = $5, is_active = $6, \
              email_verified = $7, platform_user_id = $8, last_login_at = $9, updated_at = $10 \
              WHERE tenant_id = $1 AND id = $2",
         )
-        .bind(scope)
+        .bind(self.scope())
         .bind(user.id.as_uuid())
         .bind(to_json(&user.profile)?)
         .bind(to_json(&user.roles)?)
@@ -132,11 +122,8 @@ impl UserRepository for Unit {
         .bind(user.email_verified)
         .bind(user.platform_user_id.map(|id| id.as_uuid()))
         .bind(user.last_login_at.map(stored))
-        .bind(stored(user.updated_at))
-        .execute(self.writable()?)
-        .await
-        .map_err(store_error)?;
-        Ok(updated.rows_affected() == 1)
+        .bind(stored(user.updated_at));
+        self.affected_one(query).await
     }
 
     async fn password_hash(&mut self, id: UserId) -> Result<Option<PasswordHash>> {
@@ -150,22 +137,14 @@ impl UserRepository for Unit {
     }
 
     async fn set_password_hash(&mut self, id: UserId, password: &PasswordHash) -> Result<bool> {
-        let query =
-            sqlx::query("UPDATE multitenancy_users SET password_hash = $3 WHERE tenant_id = $1 AND id = $2")
-                .bind(self.scope())
-                .bind(id.as_uuid())
-                .bind(password.expose());
-        let updated = query.execute(self.writable()?).await.map_err(store_error)?;
-        Ok(updated.rows_affected() == 1)
+        let sql = "UPDATE multitenancy_users SET password_hash = $3 WHERE tenant_id = $1 AND id = $2";
+        let query = sqlx::query(sql).bind(self.scope()).bind(id.as_uuid()).bind(password.expose());
+        self.affected_one(query).await
     }
 
     async fn record_login(&mut self, id: UserId, at: Timestamp) -> Result<bool> {
-        let query =
-            sqlx::query("UPDATE multitenancy_users SET last_login_at = $3 WHERE tenant_id = $1 AND id = $2")
-                .bind(self.scope())
-                .bind(id.as_uuid())
-                .bind(stored(at));
-        let updated = query.execute(self.writable()?).await.map_err(store_error)?;
-        Ok(updated.rows_affected() == 1)
+        let sql = "UPDATE multitenancy_users SET last_login_at = $3 WHERE tenant_id = $1 AND id = $2";
+        let query = sqlx::query(sql).bind(self.scope()).bind(id.as_uuid()).bind(stored(at));
+        self.affected_one(query).await
     }
 }

@@ -6,12 +6,11 @@ use multitenancy_core::{
 use uuid::Uuid;
 
 use super::{
+    Arguments, Db, Unit,
     codec::{Stored, instant, stored},
-    engine::{Arguments, Db, greatest, skip_locked},
-    error::store_error,
-    unit::Unit,
+    engine::{greatest, skip_locked},
+    from_json, store_error, to_json,
 };
-use crate::json::{from_json, to_json};
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -75,8 +74,7 @@ impl Unit {
         event: EventId,
     ) -> Result<bool> {
         let query = query.bind(self.scope()).bind(event.as_uuid()).bind(lease.as_uuid());
-        let settled = query.execute(self.writable()?).await.map_err(store_error)?;
-        Ok(settled.rows_affected() == 1)
+        self.affected_one(query).await
     }
 }
 
@@ -97,7 +95,7 @@ impl Outbox for Unit {
         .bind(to_json(&event.actor)?)
         .bind(event.correlation_id.as_deref())
         .bind(to_json(&event.payload)?);
-        query.execute(self.writable()?).await.map_err(store_error)?;
+        self.execute(query).await?;
         self.lease.outbox_grew();
         Ok(())
     }

@@ -7,9 +7,9 @@ use multitenancy_core::{
 };
 use uuid::Uuid;
 
-use super::{Engine, engine::Connection, fence::Move, lease::Lease};
+use super::{Engine, Lease, Move, engine::Connection};
 
-pub(super) struct Unit {
+pub(crate) struct Unit {
     pub lease: Lease,
     pub plane: Plane,
     pub origin: Origin,

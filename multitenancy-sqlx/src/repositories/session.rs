@@ -7,9 +7,8 @@ use multitenancy_core::{
 use uuid::Uuid;
 
 use super::{
+    Unit,
     codec::{Stored, instant, stored},
-    error::store_error,
-    unit::Unit,
 };
 
 #[derive(sqlx::FromRow)]
@@ -57,7 +56,7 @@ impl SessionRepository for Unit {
         .bind(session.revoked_at.map(stored))
         .bind(session.client.ip.as_deref())
         .bind(session.client.user_agent.as_deref());
-        query.execute(self.writable()?).await.map(drop).map_err(store_error)
+        self.execute(query).await
     }
 
     async fn find(&mut self, id: SessionId) -> Result<Option<Session>> {
@@ -67,8 +66,7 @@ impl SessionRepository for Unit {
         )
         .bind(self.scope())
         .bind(id.as_uuid());
-        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
-        row.map(Session::try_from).transpose()
+        self.fetch_one_as(query).await
     }
 
     async fn rotate(
@@ -86,8 +84,7 @@ impl SessionRepository for Unit {
         .bind(spent.as_bytes().to_vec())
         .bind(successor.as_bytes().to_vec())
         .bind(stored(now));
-        let row = query.fetch_optional(self.writable()?).await.map_err(store_error)?;
-        row.map(Session::try_from).transpose()
+        self.write_one_as(query).await
     }
 
     async fn revoke(&mut self, id: SessionId, at: Timestamp) -> Result<bool> {
@@ -98,7 +95,6 @@ impl SessionRepository for Unit {
         .bind(self.scope())
         .bind(id.as_uuid())
         .bind(stored(at));
-        let updated = query.execute(self.writable()?).await.map_err(store_error)?;
-        Ok(updated.rows_affected() == 1)
+        self.affected_one(query).await
     }
 }

@@ -1,0 +1,88 @@
+//! The repositories, each a noun's statements on the unit of work. Compiled once for each engine (decision 16).
+
+use multitenancy_core::{
+    Error, Result,
+    page::{Page, PageRequest},
+};
+use sqlx::{
+    Database, FromRow,
+    query::{Query, QueryAs},
+};
+
+use super::{
+    codec,
+    engine::{self, Arguments, Db},
+    error::store_error,
+    unit::{Move, Unit},
+};
+
+mod consumed;
+mod membership;
+mod outbox;
+mod session;
+mod tenant;
+mod user;
+
+/// A row as its columns are.
+trait Row: for<'r> FromRow<'r, <Db as Database>::Row> + Send + Unpin {}
+
+impl<R: for<'r> FromRow<'r, <Db as Database>::Row> + Send + Unpin> Row for R {}
+
+type Rows<'q, R> = QueryAs<'q, Db, R, Arguments>;
+
+/// A method of a repository is its statement, what is bound to it, and one of these.
+impl Unit {
+    /// The row that there is, as the noun it holds.
+    async fn fetch_one_as<R: Row, T: TryFrom<R, Error = Error>>(
+        &mut self,
+        query: Rows<'_, R>,
+    ) -> Result<Option<T>> {
+        let row = query.fetch_optional(self.connection()?).await.map_err(store_error)?;
+        row.map(T::try_from).transpose()
+    }
+
+    /// Likewise, of a statement that changes or locks it.
+    async fn write_one_as<R: Row, T: TryFrom<R, Error = Error>>(
+        &mut self,
+        query: Rows<'_, R>,
+    ) -> Result<Option<T>> {
+        let row = query.fetch_optional(self.writable()?).await.map_err(store_error)?;
+        row.map(T::try_from).transpose()
+    }
+
+    /// The page that a statement has which is to find one row more than that.
+    async fn fetch_page_as<R: Row, T: TryFrom<R, Error = Error>, K>(
+        &mut self,
+        query: Rows<'_, R>,
+        page: &PageRequest<K>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Page<T, K>> {
+        let rows = query.fetch_all(self.connection()?).await.map_err(store_error)?;
+        let items = rows.into_iter().map(T::try_from).collect::<Result<_>>()?;
+        Ok(Page::from_overfull(items, page, key))
+    }
+
+    /// Runs a statement that writes.
+    async fn execute(&mut self, query: Query<'_, Db, Arguments>) -> Result<()> {
+        query.execute(self.writable()?).await.map(drop).map_err(store_error)
+    }
+
+    /// Whether a statement that writes has changed a row.
+    async fn affected_one(&mut self, query: Query<'_, Db, Arguments>) -> Result<bool> {
+        let done = query.execute(self.writable()?).await.map_err(store_error)?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+/// How many rows a statement has to look for, for [`Unit::fetch_page_as`].
+fn limit<K>(page: &PageRequest<K>) -> i64 {
+    i64::from(page.size()) + 1
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::internal)
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(Error::internal)
+}
