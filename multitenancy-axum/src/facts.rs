@@ -1,4 +1,4 @@
-//! What a request says of itself, read from its head alone. `X-Forwarded-*` and `Forwarded` are not looked at (S4).
+//! The facts of a request, read from its head alone. `X-Forwarded-*` and `Forwarded` are ignored (S4).
 
 use axum::{
     extract::{FromRef, FromRequestParts, Query},
@@ -20,7 +20,7 @@ use crate::{
     request_scope::{Repeated, at_most_one, request_id},
 };
 
-/// What a request says of itself, before any of it is believed: an extractor.
+/// Extracts the unverified facts of a request: the tenants that it names, and its identifier.
 ///
 /// 400 `tenant_malformed` for a tenant header or query parameter that is not an id or a slug or that occurs twice; 400
 /// `malformed_request` for two hosts.
@@ -45,7 +45,7 @@ pub(crate) fn read(parts: &Parts, resolution: &Resolution) -> Result<RequestFact
         if let Some(value) =
             at_most_one(parts.headers.get_all(name).iter()).map_err(|Repeated| tenant_twice(name))?
         {
-            // Text that is not ASCII names no tenant, and neither does none.
+            // Text that is not ASCII names no tenant, and neither does an empty text.
             tenant_keys.push(value.to_str().unwrap_or_default().parse::<TenantKey>()?);
         }
     }
@@ -80,8 +80,8 @@ fn queried(uri: &Uri, resolution: &Resolution) -> Result<Vec<TenantKey>> {
     Ok(keys)
 }
 
-/// The token of the `Authorization` header; `None` without the header. Whatever it carries that is not one bearer
-/// token is 401 `invalid_token`, never ignored.
+/// The token of the `Authorization` header; `None` without the header. Any value but one bearer token is 401
+/// `invalid_token`, never ignored.
 pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
     let invalid = || {
         Error::of(code::INVALID_TOKEN).with_message("send one header: Authorization: Bearer <access token>")
@@ -91,15 +91,15 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>> {
         return Ok(None);
     };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(invalid)?;
-    // What else a token may not hold shows when it is verified.
+    // Verification finds the rest.
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
         return Err(invalid());
     }
     Ok(Some(token))
 }
 
-/// The host a request was sent to: HTTP/2 and absolute targets carry it in the target, the others in `Host`. Where
-/// both do, they must agree.
+/// The host of a request: HTTP/2 and absolute targets have it in the target, others in `Host`. If both have it, they must
+/// agree.
 fn host(parts: &Parts) -> Result<Option<&str>> {
     let malformed = || Error::of(code::MALFORMED_REQUEST).with_message("a request is sent to one host");
     let header = match at_most_one(parts.headers.get_all(HOST).iter()).map_err(|Repeated| malformed())? {

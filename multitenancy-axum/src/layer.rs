@@ -1,5 +1,4 @@
-//! What every request gets, in one layer: an identifier, a span, a bound on its time, and an answer that is complete
-//! and says how it may be kept.
+//! One layer for every request: an identifier, a span, a time limit, and complete answers with security headers.
 
 use std::{
     any::Any,
@@ -33,17 +32,17 @@ use crate::{
 
 /// Wraps a router, the framework's or the application's own:
 ///
-/// * **Identifier**: a valid `X-Request-Id` is kept, else one is made; it stands in the answer, in problems, in the
-///   span, and in what the request causes.
-/// * **Span** `request` with `method`, `route`, `request_id`, and `tenant` and `user` once they are known. Never with
-///   a header's or a body's text.
+/// * **Identifier**: a valid `X-Request-Id` is kept, else one is generated. It is in the answer, in problems, in the span,
+///   and in the events of the request.
+/// * **Span** `request` with `method`, `route`, `request_id`, and `tenant` and `user` once they are known. It never
+///   has text of a header or a body.
 /// * **Bounds**: 503 `timeout` when a handler takes longer than 30 s to answer; 414 `uri_too_long` over 8 KiB of path
 ///   and query, and 431 `headers_too_large` over 16 KiB of headers, before any handler runs (E19).
-/// * **Panic**: 500 `internal_error`; the process goes on (E9).
+/// * **Panic**: 500 `internal_error`; the process continues (E9).
 /// * **Problems** are completed, and errors without a body become problems (S109).
 /// * **Headers**: `Cache-Control: no-store` unless the handler says otherwise, `Vary` (E17), and the security headers.
 ///
-/// Within another one it does nothing, so it can go around a router that already has it in parts.
+/// Inside another one it does nothing, so it can wrap a router whose parts already have it.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -68,11 +67,11 @@ struct Settings {
 }
 
 impl RequestLayer {
-    /// How long a handler may take to answer: 30 s.
+    /// Time limit for a handler: 30 s.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
     /// The longest path and query: 8 KiB.
     pub const MAX_URI_BYTES: usize = 8 * 1024;
-    /// The most that the names and values of all headers may take: 16 KiB.
+    /// The largest sum of the names and values of all headers: 16 KiB.
     pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
     /// The layer for an application.
@@ -80,7 +79,7 @@ impl RequestLayer {
         Self::with_timeout(tenancy, Self::TIMEOUT)
     }
 
-    /// The layer, with another bound on a handler's time. What streams its body is bound until it begins.
+    /// The layer with another time limit for a handler. A streamed body is limited until it begins.
     pub fn with_timeout(tenancy: &Tenancy, timeout: Duration) -> Self {
         let headers = tenancy.resolution().headers.iter().map(String::as_str);
         let vary = ["authorization", "host"].into_iter().chain(headers).collect::<Vec<_>>().join(", ");
@@ -109,7 +108,7 @@ impl<S> Layer<S> for RequestLayer {
     }
 }
 
-/// What a [`RequestLayer`] makes of a service.
+/// A service in a [`RequestLayer`].
 #[derive(Clone)]
 pub struct RequestService<S> {
     inner: S,
@@ -148,7 +147,7 @@ where
 
         let span = Span::clone(&scope.span);
         let started = monotonic();
-        // In a box of its own at once: a service's future is large, and would be moved several times.
+        // Boxed at once: a service's future is large, and would be moved several times.
         let answer = fits.map(|()| {
             span.in_scope(|| catch_unwind(AssertUnwindSafe(|| Box::pin(self.inner.call(request)))))
         });
@@ -166,7 +165,7 @@ where
                     }
                 }
             };
-            // What is too long to be read is too long to be repeated.
+            // A path that is too long is not repeated in the answer.
             let instance = (fits != Err(StatusCode::URI_TOO_LONG)).then(|| uri.path());
             problem::complete(&mut response, instance, scope.id.as_str());
             write_headers(response.headers_mut(), &scope.id, &settings.vary);
@@ -180,7 +179,7 @@ where
     }
 }
 
-/// What the client asked for, before any nesting has cut it.
+/// The requested URI, before nesting has cut its prefix.
 fn uri(request: &Request) -> Uri {
     match request.extensions().get::<OriginalUri>() {
         Some(OriginalUri(uri)) => uri.clone(),
@@ -188,7 +187,7 @@ fn uri(request: &Request) -> Uri {
     }
 }
 
-/// Refuses a head that nobody needs, before it costs more: what a server reads by itself is bounded by its buffer only.
+/// Refuses an oversized head early: the server itself bounds a head by its buffer only.
 fn head_fits(uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
     if uri.path_and_query().is_some_and(|target| target.as_str().len() > RequestLayer::MAX_URI_BYTES) {
         return Err(StatusCode::URI_TOO_LONG);
@@ -200,7 +199,7 @@ fn head_fits(uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
     Ok(())
 }
 
-/// Marked values are left out of `Debug`, and out of the compression tables of HTTP/2.
+/// Keeps credentials out of `Debug` and out of the compression tables of HTTP/2.
 fn hide_credentials(headers: &mut HeaderMap) {
     for name in [AUTHORIZATION, COOKIE] {
         if let Some(value) = headers.get_mut(name) {
@@ -224,7 +223,7 @@ fn timed_out() -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took too long").into_response()
 }
 
-/// `X-Frame-Options` is what `frame-ancestors` replaces, and answers that nobody navigates from refer to nothing.
+/// `frame-ancestors` replaces `X-Frame-Options`. API answers send no referrer, so they need no `Referrer-Policy`.
 const PROTECTIVE: [(HeaderName, HeaderValue); 3] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),

@@ -1,6 +1,6 @@
 use std::fmt::{self, Debug, Display, Write};
 
-/// The `Debug` of a value on one line that nobody can forge: control characters and those that turn the direction of
+/// The `Debug` of a value on one line that cannot be forged: control characters and those that change the direction of
 /// text are escaped (S113).
 pub(crate) struct OneLine<'a, T: ?Sized>(pub &'a T);
 

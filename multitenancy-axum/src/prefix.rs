@@ -5,7 +5,7 @@ use multitenancy_core::{Error, Result};
 pub(crate) struct Prefix(String);
 
 impl Prefix {
-    /// Reads a configured prefix, in its one spelling: what is configured is what clients are told. Segments of
+    /// Reads a configured prefix, in its one spelling, which is also the documented one. Segments of
     /// `[A-Za-z0-9._~-]` only: a router would take others for parameters.
     pub fn parse(text: &str) -> Result<Self> {
         let fits = |segment: &str| {

@@ -16,12 +16,12 @@ use crate::{
 
 /// A signed-in user, of the platform or of a tenant.
 ///
-/// 401 `unauthenticated` without a token, `invalid_token` with one that is not good (any more).
+/// 401 `unauthenticated` without a token, `invalid_token` with one that is not valid, or no longer.
 #[derive(Debug, Clone)]
 pub struct Authenticated(pub(super) Arc<Caller>);
 
 impl Authenticated {
-    /// Refuses a caller who may not do `P` where they have signed in: 403 `permission_denied`.
+    /// Refuses a caller without the permission `P` in their realm: 403 `permission_denied`.
     pub fn require<P: Permission>(&self, tenancy: &Tenancy) -> Result<()> {
         tenancy.grants().require::<P>(self.0.roles())
     }
@@ -48,7 +48,7 @@ where
     }
 }
 
-/// A signed-in user of the platform: what `Store::control` wants to know.
+/// A signed-in user of the platform, and the context that `Store::control` takes.
 ///
 /// 401 as [`Authenticated`]; 403 `wrong_scope` for a user of a tenant.
 #[derive(Debug, Clone)]
@@ -86,8 +86,8 @@ where
     }
 }
 
-/// A signed-in user who is on the way into a tenant: what the request names is where they go, so their token is not
-/// compared with it.
+/// A signed-in user who switches to a tenant. The request names the tenant to switch to, so it is not compared with the
+/// token.
 pub(crate) struct SwitchingCaller(pub Caller);
 
 impl<S> FromRequestParts<S> for SwitchingCaller
@@ -107,11 +107,11 @@ where
     }
 }
 
-/// What was found out about the request's token, for the next extractor of the same request.
+/// The verified caller, for the next extractor of the same request.
 #[derive(Clone)]
 struct Known(Arc<Caller>);
 
-/// Whose token the request carries; `None` when it carries none.
+/// The caller of a request; `None` without a token.
 pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Option<Arc<Caller>>> {
     if let Some(Known(caller)) = parts.extensions.get() {
         return Ok(Some(caller.clone()));

@@ -9,14 +9,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::parse::parse;
 use crate::problem::Problem;
 
-/// A body of JSON: read from a request, or answered with.
+/// A JSON body, of a request or of an answer.
 ///
-/// What can not be read is a [`Problem`]: 415 `unsupported_media_type`, 413 `body_too_large`, 400 `malformed_json`,
+/// A body that cannot be read is a [`Problem`]: 415 `unsupported_media_type`, 413 `body_too_large`, 400 `malformed_json`,
 /// and 422 `validation_failed` naming the field that is unknown, missing, doubled or of the wrong type. Put
-/// `#[serde(deny_unknown_fields)]` on what you read: then nobody sets a field that is not theirs to set (S110).
+/// `#[serde(deny_unknown_fields)]` on the types that you read, so that a client can set no other field (S110).
 ///
-/// A body that is a struct is an object: the array of its fields in their order, which serde reads as well, is refused.
-/// Structs further in are read as serde does.
+/// A struct is read from an object alone: serde would also accept an array of its fields in their order. Nested structs
+/// are read as serde does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json<T>(pub T);
 

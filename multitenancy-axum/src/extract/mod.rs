@@ -1,15 +1,15 @@
-//! Extractors as evidence: a handler that has one in its signature runs only for callers who may.
+//! Extractors as evidence: a handler with one in its signature runs only for the callers that it admits.
 //!
-//! | Extractor | Who may | Otherwise |
+//! | Extractor | Admits | Otherwise |
 //! |---|---|---|
 //! | [`CurrentTenant`] | anyone, for one tenant | 400 `tenant_required`, 404 `tenant_not_found` |
 //! | [`CurrentUser`] | a signed-in user of the tenant | 401 `unauthenticated`, 403 `wrong_scope` |
-//! | [`Authorized<P>`](Authorized) | those of them who may do `P` | 403 `permission_denied` |
+//! | [`Authorized<P>`](Authorized) | a signed-in user of the tenant with permission `P` | 403 `permission_denied` |
 //! | [`PlatformUser`] | a signed-in user of the platform | 401 `unauthenticated`, 403 `wrong_scope` |
 //! | [`Authenticated`] | a signed-in user of either | 401 `unauthenticated` |
 //!
-//! They hold no connection and no transaction: a unit of work is begun in the handler, after the body has been read.
-//! An access token is verified once per request, however many of them a handler asks for.
+//! They hold no connection and no transaction: the handler begins a unit of work after the body has been read. An access
+//! token is verified once per request, however many extractors a handler has.
 
 mod authenticated;
 mod json;

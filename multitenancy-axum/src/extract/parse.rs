@@ -89,7 +89,7 @@ fn field_error(path: &str, text: &str) -> FieldError {
     FieldError { field: join(path, name), code, message }
 }
 
-/// What a value must be, in the words of JSON where serde speaks of Rust.
+/// The expected type, in the words of JSON where serde uses those of Rust.
 fn wanted(text: &str) -> String {
     // The last: the refused value stands before it, and may hold anything.
     let expected =
@@ -219,7 +219,7 @@ mod tests {
         }
     }
 
-    /// What is no struct reads as ever.
+    /// Other types are read as usual.
     #[test]
     fn a_body_need_not_be_a_struct() {
         assert_eq!(parse::<Vec<Address>>(br#"[{"street": "a"}]"#).unwrap().len(), 1);

@@ -7,8 +7,7 @@ use axum::{
 
 use crate::problem::Problem;
 
-/// The one parameter of a path, parsed. What does not parse is not there: 404 `not_found`, as for an id that nobody
-/// has (E19).
+/// The one parameter of a path, parsed. A value that does not parse is 404 `not_found`, as an unknown id is (E19).
 ///
 /// ```
 /// use multitenancy_axum::Path;
@@ -31,7 +30,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let AxumPath(text) = AxumPath::<String>::from_request_parts(parts, state).await.map_err(
             |rejection| match rejection.status().is_server_error() {
-                // The route has another number of parameters: the programmer's fault, not the client's.
+                // The route has another number of parameters: a fault of the program, not of the client.
                 true => rejection.into(),
                 false => Problem::not_found(),
             },

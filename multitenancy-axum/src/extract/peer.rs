@@ -6,10 +6,10 @@ use axum::{
 };
 use multitenancy_core::auth::Client;
 
-/// The other end of the connection, as a session records it: for handlers that sign somebody in.
+/// The client of a request, as a session records it: for handlers that start a session.
 ///
-/// Its address is known when the router is served with `into_make_service_with_connect_info::<SocketAddr>()`; what it
-/// calls itself is cut to 200 characters, without control characters.
+/// The address is known when the router is served with `into_make_service_with_connect_info::<SocketAddr>()`. The user
+/// agent is cut to 200 characters, without control characters.
 #[derive(Debug, Clone)]
 pub struct Peer(pub Client);
 

@@ -8,9 +8,9 @@ use multitenancy_core::{Realm, Tenancy};
 
 use crate::{facts, problem::Problem, request_scope::RequestScope};
 
-/// Where somebody who has not signed in wants to: the tenant the request names, or else the platform.
+/// The realm of a request without a credential: the tenant that the request names, or else the platform.
 ///
-/// It does not look at `Authorization`: whoever signs in anew may well still send the old token.
+/// It ignores `Authorization`: a client that logs in again may still send its old token.
 ///
 /// 404 `tenant_not_found`; 403 `tenant_inactive`, and `tenant_mismatch` when the parts of the request disagree.
 #[derive(Debug, Clone)]

@@ -9,10 +9,10 @@ use multitenancy_core::{Caller, Permission, Plane, Role, Tenancy, TenantContext,
 use super::{Authenticated, authenticated};
 use crate::{facts, problem::Problem, request_scope::RequestScope};
 
-/// The tenant a request belongs to: its token's, or else the one it names. Says nothing of who asks.
+/// The tenant of a request: its token's, or else the one it names. It says nothing about the caller.
 ///
-/// 400 `tenant_required` when neither names one; 404 `tenant_not_found`; 403 `tenant_inactive`, and
-/// `tenant_mismatch` when what names it disagrees; with a token, what [`CurrentUser`] says.
+/// 400 `tenant_required` when neither names one; 404 `tenant_not_found`; 403 `tenant_inactive`, and `tenant_mismatch`
+/// when the parts of the request disagree; with a token, the errors of [`CurrentUser`].
 #[derive(Debug, Clone)]
 pub struct CurrentTenant(TenantContext);
 
@@ -43,9 +43,9 @@ where
     }
 }
 
-/// A signed-in user of a tenant: what `Store::begin` wants to know.
+/// A signed-in user of a tenant, and the context that `Store::begin` takes.
 ///
-/// 401 `unauthenticated` without a token, `invalid_token` with one that is not good (any more); 403 `wrong_scope` for
+/// 401 `unauthenticated` without a token, `invalid_token` with one that is not valid, or no longer; 403 `wrong_scope` for
 /// a user of the platform, `tenant_mismatch` when the request names another tenant than the token, and
 /// `tenant_inactive`.
 #[derive(Debug, Clone)]
@@ -60,12 +60,12 @@ impl CurrentUser {
         &self.caller
     }
 
-    /// Who it is.
+    /// The user's id.
     pub fn user_id(&self) -> UserId {
         self.caller.user_id()
     }
 
-    /// Their roles at present.
+    /// The user's present roles.
     pub fn roles(&self) -> &[Role] {
         self.caller.roles()
     }
@@ -93,10 +93,10 @@ where
     }
 }
 
-/// A signed-in user of a tenant who may do `P` there. A reference to it is one to a [`CurrentUser`] and to a
+/// A signed-in user of a tenant who has the permission `P` there. It dereferences to [`CurrentUser`], and that to
 /// [`TenantContext`].
 ///
-/// As [`CurrentUser`], and 403 `permission_denied`.
+/// The errors of [`CurrentUser`], and 403 `permission_denied`.
 ///
 /// ```
 /// use axum::{Router, extract::State, routing::post};

@@ -6,7 +6,7 @@ use multitenancy_core::{
     error::code::{self, Code},
 };
 
-/// What is refused before the core is asked: a status, its code and its meaning.
+/// Refusals of HTTP itself: a status, its code and its meaning.
 const PROTOCOL: &[(u16, &str, &str)] = &[
     (400, "request_refused", "another status of 4xx, without more to say"),
     (405, "method_not_allowed", "this path has no such method: see Allow"),

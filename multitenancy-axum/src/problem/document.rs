@@ -42,7 +42,7 @@ impl<'a> ProblemDocument<'a> {
     }
 }
 
-/// A name, not a link: no documentation moves, and nothing is fetched.
+/// A name, not a link, so that it never breaks and nothing is fetched.
 struct Urn(&'static str);
 
 impl fmt::Display for Urn {

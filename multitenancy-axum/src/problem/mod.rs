@@ -14,8 +14,8 @@ use crate::log::OneLine;
 
 /// A refused request, answered as `application/problem+json` (RFC 9457).
 ///
-/// Every error turns into one with `?`: a [`multitenancy_core::Error`] keeps its status, code and refused values;
-/// anything else is 500 `internal_error`, whose cause goes to the log and never to the client (S109).
+/// `?` converts every error: a [`multitenancy_core::Error`] keeps its status, code and refused values; any other error is
+/// 500 `internal_error`, whose cause goes to the log and never to the client (S109).
 ///
 /// ```
 /// use multitenancy_axum::Problem;
@@ -40,12 +40,12 @@ struct Content {
 }
 
 impl Problem {
-    /// A problem of the application's own: `code` is stable, for programs; `detail` is a sentence, for people.
+    /// A problem of the application: `code` is stable, for programs; `detail` is a sentence, for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Content { status, code, detail: detail.into(), errors: Vec::new(), retry_after: None }))
     }
 
-    /// 404 `not_found`: there is no such thing, or it belongs to somebody else.
+    /// 404 `not_found`: it does not exist, or belongs to another user or tenant.
     pub fn not_found() -> Self {
         Self::of_status(StatusCode::NOT_FOUND)
     }
@@ -55,7 +55,7 @@ impl Problem {
         Self::from(Error::invalid(fields))
     }
 
-    /// Says how long to wait before trying again.
+    /// Adds the time to wait before trying again.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
@@ -82,8 +82,8 @@ impl Problem {
         &self.0.errors
     }
 
-    /// What a bare status means, for refusals that have no more to say: 403 is `forbidden`, 409 `conflict`. A status
-    /// that the framework does not know is `request_refused`, or from 500 on `internal_error`.
+    /// The problem of a bare status: 403 is `forbidden`, 409 `conflict`. A status without a code of its own is
+    /// `request_refused`, or from 500 on `internal_error`.
     pub fn of_status(status: StatusCode) -> Self {
         let (code, meaning) = codes::of_status(status);
         Self::new(status, code, meaning)

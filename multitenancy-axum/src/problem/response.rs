@@ -14,8 +14,7 @@ use super::{Problem, ProblemDocument};
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 impl IntoResponse for Problem {
-    /// Complete but for `instance` and `request_id`. The problem itself travels along as an extension, so that the
-    /// layer outside can write those in.
+    /// Complete but for `instance` and `request_id`, which the outer layer adds: the problem is an extension of the answer.
     fn into_response(self) -> Response {
         let mut response = Response::new(self.body(None, None));
         *response.status_mut() = self.0.status;
@@ -27,7 +26,7 @@ impl IntoResponse for Problem {
 
 impl Problem {
     fn body(&self, instance: Option<&str>, request_id: Option<&str>) -> Body {
-        // Texts, numbers and lists of texts: there is nothing in it that could fail.
+        // Texts, numbers and lists of texts cannot fail to serialize.
         serde_json::to_vec(&ProblemDocument::new(self, instance, request_id)).unwrap_or_default().into()
     }
 
@@ -50,8 +49,8 @@ impl Problem {
     }
 }
 
-/// Writes `instance` and `request_id` into a problem that is answered, and makes one of an error status that has no
-/// body: axum's own 404 and 405, and what handlers answer with a bare status.
+/// Adds `instance` and `request_id` to a problem, and turns a bare error status into one: axum's own 404 and 405, and
+/// handlers that answer with a status alone.
 pub(crate) fn complete(response: &mut Response, instance: Option<&str>, request_id: &str) {
     let problem = response.extensions_mut().remove::<Problem>();
     let status = response.status();

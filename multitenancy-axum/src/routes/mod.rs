@@ -1,5 +1,5 @@
-//! The framework's endpoints: one file each, with what it reads and answers, its documentation and its handler.
-//! All rules are in `multitenancy-core`; a handler translates.
+//! The framework's endpoints, one file each: request, answer, documentation, handler. The rules are in
+//! `multitenancy-core`; a handler translates.
 
 mod auth;
 mod organizations;
@@ -22,7 +22,7 @@ use crate::{layer::RequestLayer, problem::Problem, schema::BODY_LIMIT};
 /// }
 /// ```
 ///
-/// They bring the [`RequestLayer`] along. Put it around the whole router to have it for your own routes too.
+/// They include the [`RequestLayer`]. Wrap the whole router in it to have it for your own routes too.
 pub fn routes<S>(tenancy: &Tenancy) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -40,7 +40,7 @@ where
     router.fallback(async || Problem::not_found()).with_state(tenancy.clone())
 }
 
-/// The endpoints and their documentation: what is served is what is documented, because it is said once.
+/// The endpoints and their documentation, from one declaration.
 pub(crate) fn documented() -> OpenApiRouter<Tenancy> {
     OpenApiRouter::new()
         .routes(routes!(auth::register::handler))
