@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn s113_what_is_logged_stays_on_its_line() {
+    fn s113_logged_values_stay_on_one_line() {
         let line = OneLine(&Raw("a\r\nERROR forged\u{1b}[2J\0\u{202e}b é")).to_string();
         assert_eq!(line, r"a\u{d}\u{a}ERROR forged\u{1b}[2J\u{0}\u{202e}b é");
     }

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_has_one_spelling() {
+    fn prefix_has_one_spelling() {
         let parse = |text: &str| Prefix::parse(text).map(|prefix| prefix.0);
         for right in ["", "/api", "/api/v1"] {
             assert_eq!(parse(right).unwrap(), right);

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_has_several_names() {
+    fn json_media_types_are_recognized() {
         let is = |text: &str| {
             let value = HeaderValue::from_str(text).unwrap();
             is_json(&HeaderMap::from_iter([(CONTENT_TYPE, value)]))

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_field_and_not_the_value() {
+    fn refusal_names_field_without_value() {
         let refusal = |body: &str| {
             let problem = parse::<Body>(body.as_bytes()).unwrap_err();
             match problem.errors() {
@@ -221,7 +221,7 @@ mod tests {
 
     /// Other types are read as usual.
     #[test]
-    fn a_body_need_not_be_a_struct() {
+    fn body_accepts_non_struct_types() {
         assert_eq!(parse::<Vec<Address>>(br#"[{"street": "a"}]"#).unwrap().len(), 1);
         assert_eq!(parse::<Option<u8>>(b"null").unwrap(), None);
         assert_eq!(parse::<Value>(b"[1]").unwrap(), serde_json::json!([1]));

@@ -42,7 +42,7 @@ fn send(call: Call, body: Option<&Value>) -> impl Future<Output = Answer> {
 /// S1: a request of Acme that names Globex is refused, whichever part of it does: nothing is written anywhere, and
 /// nothing of Globex is told.
 #[tokio::test]
-async fn s1_no_part_of_a_request_names_another_tenant() {
+async fn s1_request_names_one_tenant_only() {
     let (world, probe) = world().await;
     let mut endpoints = 0;
     probe.writes();
@@ -114,7 +114,7 @@ async fn s1_no_part_of_a_request_names_another_tenant() {
 
 /// S2: an id is read from one place; one that stands elsewhere is refused or is nothing, and leads nowhere.
 #[tokio::test]
-async fn s2_an_id_is_read_from_one_place() {
+async fn s2_id_is_read_from_one_place() {
     let (world, probe) = world().await;
     let World { api, ada, bob, .. } = &world;
     let with_an_id = operations().iter().filter(|operation| operation.name.contains('{')).count();

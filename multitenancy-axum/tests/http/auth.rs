@@ -12,7 +12,7 @@ fn login(api: &Api, email: &str, password: &str) -> Call {
 }
 
 #[tokio::test]
-async fn s41_until_the_password_is_proven_every_account_looks_the_same() {
+async fn s41_login_hides_account_state() {
     let World { api, carol_in_acme, .. } = World::new().await;
     let dora = api.join(Some("acme"), "dora@example.com").await;
     api.set_user("acme", &dora, &[Role::MEMBER], false).await;
@@ -40,7 +40,7 @@ async fn s41_until_the_password_is_proven_every_account_looks_the_same() {
 }
 
 #[tokio::test]
-async fn a_stale_token_does_not_keep_anybody_from_signing_in() {
+async fn login_ignores_stale_token() {
     let api = Api::new();
     api.join(None, "ada@example.com").await;
     login(&api, "ada@example.com", PASSWORD).token("stale").answered(200).await;
@@ -49,7 +49,7 @@ async fn a_stale_token_does_not_keep_anybody_from_signing_in() {
 }
 
 #[tokio::test]
-async fn registering_says_which_value_is_refused() {
+async fn register_names_refused_values() {
     let api = Api::new();
     let refused = async |email: &str, password: &str| {
         let body = json!({ "email": email, "password": password });
@@ -69,7 +69,7 @@ async fn registering_says_which_value_is_refused() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_good_once_and_only_where_it_belongs() {
+async fn refresh_token_works_once_in_its_realm() {
     let World { api, carol_in_acme, ada, .. } = World::new().await;
     let refresh = |token: &str| api.post("/auth/refresh").json(json!({ "refresh_token": token }));
     refresh(&carol_in_acme.refresh).tenant("globex").refused(403, "tenant_mismatch").await;
@@ -83,7 +83,7 @@ async fn a_refresh_token_is_good_once_and_only_where_it_belongs() {
 }
 
 #[tokio::test]
-async fn logging_out_again_succeeds() {
+async fn logout_is_idempotent() {
     let World { api, carol_in_acme, .. } = World::new().await;
     let out = || api.post("/auth/logout").token(&carol_in_acme.access);
     api.post("/auth/logout").refused(401, "unauthenticated").await;
@@ -96,7 +96,7 @@ async fn logging_out_again_succeeds() {
 }
 
 #[tokio::test]
-async fn somebody_who_may_not_sign_in_any_more_can_still_leave() {
+async fn deactivated_user_can_log_out() {
     let World { api, carol_in_acme, .. } = World::new().await;
     api.set_user("acme", &carol_in_acme, &[Role::MEMBER], false).await;
     api.get("/users/me").token(&carol_in_acme.access).refused(401, "invalid_token").await;
@@ -107,7 +107,7 @@ async fn somebody_who_may_not_sign_in_any_more_can_still_leave() {
 
 /// S67: by id or by slug, and only into one's own.
 #[tokio::test]
-async fn s67_switching_leads_into_ones_own_organizations_only() {
+async fn s67_switch_needs_membership() {
     let world = World::new().await;
     let World { api, ada, carol_in_acme, .. } = &world;
     let switch = |tenant: &str| api.post("/auth/switch").token(&ada.access).json(json!({ "tenant": tenant }));
@@ -130,7 +130,7 @@ async fn s67_switching_leads_into_ones_own_organizations_only() {
 
 /// S80: a tenant that is somebody else's is one that is not there, whatever the request names besides.
 #[tokio::test]
-async fn s80_switching_does_not_tell_which_tenants_there_are() {
+async fn s80_switch_hides_other_tenants() {
     let world = World::new().await;
     let World { api, ada, .. } = &world;
     let answer = async |tenant: &str, header: Option<&str>| {
@@ -152,7 +152,7 @@ async fn s80_switching_does_not_tell_which_tenants_there_are() {
 
 /// Whatever `Authorization` carries is one good token, or refused.
 #[tokio::test]
-async fn a_bearer_that_is_not_one_good_token_is_refused() {
+async fn malformed_bearer_token_is_refused() {
     let World { api, ada, carol_in_acme, .. } = World::new().await;
     let me = |value: &[u8]| api.get("/users/me").header("authorization", value);
     let good = format!("Bearer {}", ada.access);
@@ -204,7 +204,7 @@ async fn a_bearer_that_is_not_one_good_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_session_records_where_it_began() {
+async fn session_records_its_client() {
     let api = Api::new();
     api.join(None, "ada@example.com").await;
     let agent = format!("agent\t1 {}", "x".repeat(300));
@@ -225,7 +225,7 @@ async fn a_session_records_where_it_began() {
 
 /// E11: the token is read from its header and from nowhere else.
 #[tokio::test]
-async fn e11_a_token_elsewhere_is_no_token() {
+async fn e11_token_outside_header_is_ignored() {
     let World { api, ada, .. } = World::new().await;
     let path = format!("/api/v1/users/me?access_token={0}&token={0}", ada.access);
     let call = api.call(Method::GET, path).header("cookie", format!("access_token={}", ada.access));

@@ -17,7 +17,7 @@ async fn requests(world: &World) -> Vec<(Call, Value)> {
 }
 
 #[tokio::test]
-async fn every_endpoint_with_a_body_is_in_these_tests() {
+async fn tests_cover_every_endpoint_with_a_body() {
     let world = World::new().await;
     let document = document();
     let operations =
@@ -28,7 +28,7 @@ async fn every_endpoint_with_a_body_is_in_these_tests() {
 
 /// S110: fields that are the server's to set are unknown in every body, and so is anything else.
 #[tokio::test]
-async fn s110_no_body_sets_what_is_the_servers() {
+async fn s110_body_cannot_set_server_fields() {
     const OWNED: [&str; 14] = [
         "id",
         "tenant_id",
@@ -67,7 +67,7 @@ async fn s110_no_body_sets_what_is_the_servers() {
 }
 
 #[tokio::test]
-async fn a_body_is_one_json_object_of_bounded_size() {
+async fn body_is_one_json_object_of_bounded_size() {
     let world = World::new().await;
     for (call, body) in requests(&world).await {
         let json = |text: &str| call.clone().header("content-type", "application/json").body(text);
@@ -95,7 +95,7 @@ async fn a_body_is_one_json_object_of_bounded_size() {
 }
 
 #[tokio::test]
-async fn e19_the_depth_of_a_body_is_bounded() {
+async fn e19_body_depth_is_bounded() {
     let World { api, ada, .. } = World::new().await;
     let nested = |depth: usize| {
         let body = format!("{{\"metadata\": {{\"a\": {}1{}}}}}", "[".repeat(depth), "]".repeat(depth));
@@ -107,7 +107,7 @@ async fn e19_the_depth_of_a_body_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_refused_value_is_not_repeated() {
+async fn refusal_does_not_repeat_value() {
     let api = Api::new();
     let body = json!({ "email": "a@example.com", "password": 918_273_645 });
     let answer = api.post("/auth/register").json(body).send().await;
@@ -122,7 +122,7 @@ async fn a_refused_value_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_profile_is_refused_as_a_whole() {
+async fn invalid_profile_changes_nothing() {
     let World { api, ada, .. } = World::new().await;
     let body = json!({ "full_name": "Ada", "phone": "1".repeat(41), "avatar_url": "javascript:alert(1)" });
     let problem = api.put("/users/me").token(&ada.access).json(body).refused(422, "validation_failed").await;

@@ -35,7 +35,7 @@ pub fn operations() -> Vec<Operation> {
 }
 
 #[test]
-fn the_document_lists_the_endpoints() {
+fn document_lists_the_endpoints() {
     let names: Vec<_> = operations().into_iter().map(|operation| operation.name).collect();
     assert_eq!(
         names,
@@ -59,7 +59,7 @@ fn the_document_lists_the_endpoints() {
 
 /// What is documented is served with its methods and no others; the router itself knows no further path.
 #[tokio::test]
-async fn what_is_documented_is_what_is_served() {
+async fn document_matches_the_router() {
     let World { api, .. } = World::new().await;
     let operations = operations();
     for operation in &operations {
@@ -85,7 +85,7 @@ async fn what_is_documented_is_what_is_served() {
 
 /// S79: who may is said of every endpoint, and the public ones are these.
 #[tokio::test]
-async fn s79_what_is_not_public_wants_a_token() {
+async fn s79_private_routes_need_a_token() {
     let World { api, .. } = World::new().await;
     let mut public = Vec::new();
     for operation in operations() {
@@ -110,7 +110,7 @@ async fn s79_what_is_not_public_wants_a_token() {
 
 /// S79: a permission that is documented is asked for.
 #[tokio::test]
-async fn s79_a_role_that_lacks_the_permission_is_denied() {
+async fn s79_role_without_permission_is_denied() {
     let World { api, carol_in_acme, .. } = World::new().await;
     api.set_user("acme", &carol_in_acme, &["stranger".parse::<Role>().unwrap()], true).await;
     let mut asked = BTreeSet::new();
@@ -128,7 +128,7 @@ async fn s79_a_role_that_lacks_the_permission_is_denied() {
 
 /// S57: a token of one tenant is good for no endpoint of another.
 #[tokio::test]
-async fn s57_a_token_is_refused_in_every_other_tenant() {
+async fn s57_token_is_refused_in_other_tenants() {
     let world = World::new().await;
     for operation in operations().into_iter().filter(|operation| !operation.public) {
         for token in [&world.carol_in_acme.access, &world.ada_in_acme.access, &world.ada.access] {
@@ -157,7 +157,7 @@ fn walk<'a>(value: &'a Value, path: &str, seen: &mut impl FnMut(&str, &'a str)) 
 
 /// S111: no answer has a field for a secret, in the document or in life.
 #[tokio::test]
-async fn s111_answers_have_no_place_for_secrets() {
+async fn s111_answers_have_no_field_for_secrets() {
     const BANNED: [&str; 8] =
         ["password", "hash", "secret", "digest", "salt", "platform_user", "session", "sid"];
     let check = |place: &str, name: &str| {

@@ -53,7 +53,7 @@ async fn platform(State(given): State<Given>, user: PlatformUser) {
 
 /// S8: every extractor, with a token and without, on the plane it says.
 #[tokio::test]
-async fn s8_no_extractor_leads_to_another_tenant() {
+async fn s8_extractors_keep_to_their_tenant() {
     let api = Api::with(|builder| builder.grant::<ReadNotes>(Role::MEMBER));
     let World { api, ada, ada_in_acme, carol_in_acme, .. } = World::of(api).await;
     let given = Given::default();

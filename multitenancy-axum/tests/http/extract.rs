@@ -89,7 +89,7 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn a_signature_says_who_may() {
+async fn extractor_admits_authorized_callers() {
     let World { api, ada, ada_in_acme, carol_in_acme, .. } = world().await;
     let router = router(&api);
     let call = |method: Method, path: &str| Call::new(router.clone(), method, path);
@@ -121,7 +121,7 @@ async fn a_signature_says_who_may() {
 }
 
 #[tokio::test]
-async fn extractors_stand_side_by_side() {
+async fn extractors_combine_in_one_handler() {
     let World { api, ada, carol_in_acme, .. } = world().await;
     let router = router(&api);
     let call = |path: &str| Call::new(router.clone(), Method::GET, path);
@@ -138,7 +138,7 @@ async fn extractors_stand_side_by_side() {
 
 /// S57: one application's token is nothing in another's, which has keys of its own.
 #[tokio::test]
-async fn s57_a_token_is_good_in_its_own_deployment() {
+async fn s57_token_is_valid_in_its_deployment_only() {
     let World { carol_in_acme, .. } = world().await;
     let other = Tenancy::builder(MemoryStore::default()).without_background_work().build().unwrap();
     let call = Call::new(multitenancy_axum::app(&other), Method::GET, "/api/v1/users/me");

@@ -21,7 +21,7 @@ use crate::{
 
 /// E9: one handler's panic is one answer's 500, and the next thousand requests are served.
 #[tokio::test]
-async fn e9_a_panic_is_a_500_and_nothing_more() {
+async fn e9_panic_answers_500_alone() {
     async fn at_once() -> &'static str {
         panic!("secret of the handler")
     }
@@ -53,7 +53,7 @@ async fn e9_a_panic_is_a_500_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_handler_that_takes_too_long_is_answered_for() {
+async fn slow_handler_times_out() {
     let api = Api::new();
     let router = Router::new()
         .route("/slow", get(async || tokio::time::sleep(Duration::from_secs(3600)).await))
@@ -63,7 +63,7 @@ async fn a_handler_that_takes_too_long_is_answered_for() {
 
 /// E17, and what a browser is told: on every answer of every endpoint.
 #[tokio::test]
-async fn e17_answers_are_not_kept_and_say_what_they_vary_by() {
+async fn e17_answers_forbid_caching_and_set_vary() {
     let api = Api::new();
     for operation in operations() {
         let answer = api.call(operation.method, operation.path).send().await;
@@ -80,7 +80,7 @@ async fn e17_answers_are_not_kept_and_say_what_they_vary_by() {
 }
 
 #[tokio::test]
-async fn a_handler_may_say_how_its_answer_is_kept() {
+async fn handler_sets_cache_control() {
     let api = Api::new();
     let handler = get(async || ([("cache-control", "public, max-age=60"), ("vary", "accept")], "text"));
     let router = Router::new().route("/", handler).layer(RequestLayer::new(&api.tenancy));
@@ -91,7 +91,7 @@ async fn a_handler_may_say_how_its_answer_is_kept() {
 
 /// S113: an identifier comes back as it was sent, if it can stand in a log; else there is a new one.
 #[tokio::test]
-async fn s113_request_ids_are_kept_or_made() {
+async fn s113_request_ids_are_kept_or_generated() {
     let api = Api::new();
     let id = async |values: &[&[u8]]| {
         let mut call = api.call(Method::GET, "/health/live");
@@ -120,7 +120,7 @@ async fn s113_request_ids_are_kept_or_made() {
 }
 
 #[tokio::test]
-async fn the_request_id_reaches_whom_the_work_belongs_to() {
+async fn request_id_reaches_the_unit_of_work() {
     async fn id(user: CurrentUser) -> String {
         user.origin().request_id.as_ref().unwrap().to_string()
     }
@@ -135,7 +135,7 @@ async fn the_request_id_reaches_whom_the_work_belongs_to() {
 }
 
 #[tokio::test]
-async fn within_another_the_layer_does_nothing() {
+async fn nested_layer_does_nothing() {
     let api = Api::new();
     let count = Arc::new(AtomicUsize::new(0));
     let handler = get(async |Extension(count): Extension<Arc<AtomicUsize>>| {
@@ -153,7 +153,7 @@ async fn within_another_the_layer_does_nothing() {
 
 /// A deadline does not keep a client's slow body from being refused, nor the next from being served.
 #[tokio::test]
-async fn a_body_that_never_ends_is_bound() {
+async fn endless_body_is_bounded() {
     let api = Api::new();
     let router = multitenancy_axum::app_with(
         &api.tenancy,

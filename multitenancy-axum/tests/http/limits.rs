@@ -38,7 +38,7 @@ async fn e19_headers_are_bounded() {
 }
 
 #[tokio::test]
-async fn e19_the_target_is_bounded() {
+async fn e19_request_target_is_bounded() {
     let (_world, wire) = world().await;
     let ask =
         async |target: &str| wire.exchange(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n"), "").await;
@@ -52,7 +52,7 @@ async fn e19_the_target_is_bounded() {
 }
 
 #[tokio::test]
-async fn e19_the_depth_of_a_body_is_bounded_on_the_wire() {
+async fn e19_body_depth_is_bounded_on_the_wire() {
     let (world, wire) = world().await;
     let put = async |depth: usize| {
         // Within the body and `metadata`.
@@ -69,7 +69,7 @@ async fn e19_the_depth_of_a_body_is_bounded_on_the_wire() {
 
 /// Traversal, encoded slashes and overlong UTF-8 lead nowhere.
 #[tokio::test]
-async fn e19_no_other_spelling_of_a_path_leads_anywhere() {
+async fn e19_path_has_one_spelling() {
     let (world, wire) = world().await;
     let token = format!("Authorization: Bearer {}\r\n", world.ada.access);
     let ask = async |target: &[u8]| {

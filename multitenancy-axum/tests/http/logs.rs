@@ -50,7 +50,7 @@ impl<'a> MakeWriter<'a> for Log {
 /// S114: not at the lowest level does a log tell a password, a token, the secret of the tokens or an address, neither of
 /// requests that are answered or refused nor of those that fail.
 #[tokio::test]
-async fn s114_no_secret_reaches_the_log() {
+async fn s114_log_has_no_secret() {
     let log = Log::default();
     let _listening = log.listen();
     let (api, probe) = Probe::api(|builder| builder);
@@ -92,7 +92,7 @@ async fn s114_no_secret_reaches_the_log() {
 
 /// S113: whatever a client or a database says, a log line is one line, without control characters.
 #[tokio::test]
-async fn s113_nobody_forges_a_line() {
+async fn s113_log_line_cannot_be_forged() {
     let log = Log::default();
     let _listening = log.listen();
     let (api, probe) = Probe::api(|builder| builder);

@@ -93,7 +93,7 @@ fn assert_documented(document: &Value, name: &str, answer: &Answer) {
 /// Every operation, answering well and refusing: the status, the body and the headers are the documented ones. The
 /// bodies are the document's own examples, which are accepted as they stand.
 #[tokio::test]
-async fn what_is_answered_is_documented() {
+async fn answers_match_the_document() {
     let api = Api::new();
     let document = document();
     let example = |path: &str, method: &str| {
@@ -158,7 +158,7 @@ async fn what_is_answered_is_documented() {
 
 /// The control: what does not fit is found.
 #[test]
-fn what_does_not_fit_a_schema_is_found() {
+fn schema_check_finds_a_misfit() {
     let document = document();
     let schema = &document["components"]["schemas"]["HealthChecks"];
     assert_eq!(faults(&document, schema, &json!({ "store": "ok" }), "x"), Vec::<String>::new());
@@ -168,7 +168,7 @@ fn what_does_not_fit_a_schema_is_found() {
 }
 
 #[tokio::test]
-async fn the_document_says_what_is_sent_and_what_fits() {
+async fn document_states_formats_and_limits() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     let required = |name: &str| -> Vec<_> {
@@ -232,9 +232,9 @@ fn numbers(value: &Value, place: &str, into: &mut BTreeSet<String>) {
 }
 
 /// E4: what counts is never shown. The numbers in the document are known one by one, and none of them names anything;
-/// that nothing is answered but what is documented is `what_is_answered_is_documented`.
+/// that nothing is answered but what is documented is `answers_match_the_document`.
 #[test]
-fn e4_no_identifier_in_the_document_is_a_number() {
+fn e4_no_documented_id_is_a_number() {
     let document = document();
     let mut found = BTreeSet::new();
     numbers(&document, "", &mut found);
@@ -260,7 +260,7 @@ fn e4_no_identifier_in_the_document_is_a_number() {
 
 /// The document is of this application: its header, its parameters, its passwords.
 #[test]
-fn the_document_is_of_the_application() {
+fn document_reflects_the_configuration() {
     let document_of = |resolution: Resolution| {
         let api = Api::with(|builder| builder.resolution(resolution).password_policy(PasswordPolicy::nist()));
         serde_json::to_value(openapi(&api.tenancy, "/v2")).unwrap()
@@ -329,7 +329,7 @@ fn collect_codes(directory: &Path, into: &mut Vec<String>) {
 }
 
 #[test]
-fn every_body_and_refusal_is_described() {
+fn document_describes_bodies_and_refusals() {
     let document = document();
     assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     let problem = document["components"]["schemas"]["Problem"]["description"].as_str().unwrap();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Api, World};
 
 #[tokio::test]
-async fn creating_says_which_values_are_refused() {
+async fn create_organization_names_refused_values() {
     let World { api, ada, ada_in_acme, .. } = World::new().await;
     let create = |body: Value| api.post("/organizations").token(&ada.access).json(body);
     let fields = async |body: Value| {
@@ -37,7 +37,7 @@ async fn creating_says_which_values_are_refused() {
 }
 
 #[tokio::test]
-async fn one_sees_ones_own() {
+async fn users_list_only_their_organizations() {
     let world = World::new().await;
     let World { api, ada, bob, carol_in_acme, .. } = &world;
     let own = async |token: &str| {
@@ -70,7 +70,7 @@ fn anonymous(answer: &Answer) -> (u16, Vec<(String, String)>, Value) {
 
 /// S80: somebody else's id gets the answer of an id that nobody has, from the platform and from inside a tenant.
 #[tokio::test]
-async fn s80_anothers_id_is_nobodys() {
+async fn s80_foreign_id_looks_unknown() {
     let world = World::new().await;
     let World { api, ada, ada_in_acme, carol_in_acme, .. } = &world;
     for token in [&ada.access, &ada_in_acme.access, &carol_in_acme.access] {
@@ -88,7 +88,7 @@ async fn s80_anothers_id_is_nobodys() {
 
 /// E19: what is no id in its one spelling is not there.
 #[tokio::test]
-async fn e19_no_other_spelling_of_an_id_is_read() {
+async fn e19_id_has_one_spelling() {
     let world = World::new().await;
     let id = world.acme_id();
     let overlong = format!("{id}{}", "0".repeat(5_000));
@@ -135,7 +135,7 @@ async fn e19_no_other_spelling_of_an_id_is_read() {
 
 /// S31: whoever hangs up gets the organization all the same, completely.
 #[tokio::test]
-async fn s31_a_client_that_hangs_up_leaves_nothing_half_made() {
+async fn s31_client_hang_up_leaves_nothing_half_made() {
     let api = Api::new();
     let ada = api.join(None, "ada@example.com").await;
     for round in 0..30 {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn what_is_not_there_is_a_problem() {
+async fn unknown_path_is_a_problem() {
     let api = Api::new();
     for path in
         ["/", "/nowhere", "/api/v1", "/api/v1/", "/api/v1/nowhere", "/api/v2/users/me", "/docs/nowhere"]
@@ -38,7 +38,7 @@ async fn what_is_not_there_is_a_problem() {
 
 /// S109: whatever goes wrong below, the client learns that something did.
 #[tokio::test]
-async fn s109_causes_stay_inside() {
+async fn s109_errors_hide_their_cause() {
     let (api, probe) = Probe::api(|builder| builder);
     let world = World::of(api).await;
     probe.break_down();
@@ -109,7 +109,7 @@ fn application(api: &Api) -> Router {
 }
 
 #[tokio::test]
-async fn handlers_answer_with_problems_of_their_own() {
+async fn handlers_answer_with_own_problems() {
     let api = Api::new();
     let router = application(&api).layer(RequestLayer::new(&api.tenancy));
     let get = |path: &str| Call::new(router.clone(), Method::GET, path);
@@ -137,7 +137,7 @@ async fn handlers_answer_with_problems_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_problem_needs_no_layer() {
+async fn problem_needs_no_layer() {
     let api = Api::new();
     let router = application(&api);
     let answer = Call::new(router.clone(), Method::GET, "/own").send().await;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Api, Call, document, probe::Probe};
 
 #[tokio::test]
-async fn health_tells_how_things_stand() {
+async fn health_reports_store_status() {
     let (api, probe) = Probe::api(|builder| builder);
     let get = |path: &str| api.call(Method::GET, path);
     let version = env!("CARGO_PKG_VERSION");
@@ -27,7 +27,7 @@ async fn health_tells_how_things_stand() {
 
 /// The page and all that it loads come from here, and the policy holds it to that.
 #[tokio::test]
-async fn the_documentation_loads_nothing_from_elsewhere() {
+async fn docs_page_loads_only_own_files() {
     let api = Api::new();
     let get = |path: String| api.call(Method::GET, path);
     let redirect = get("/docs".into()).send().await;
@@ -64,7 +64,7 @@ async fn the_documentation_loads_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_twice() {
+async fn document_is_served_as_json_and_yaml() {
     let api = Api::new();
     let json = api.call(Method::GET, "/openapi.json").send().await;
     assert_eq!(json.header("content-type"), Some("application/json"));
@@ -75,7 +75,7 @@ async fn the_document_is_served_twice() {
 }
 
 #[tokio::test]
-async fn an_application_is_configured() {
+async fn app_follows_its_configuration() {
     let api = Api::new();
     let get = |prefix: &str, docs: bool, path: &str| {
         let config = AppConfig { prefix: prefix.into(), docs, ..AppConfig::default() };
@@ -95,7 +95,7 @@ async fn an_application_is_configured() {
 
 /// An application that puts its router together itself has the same parts.
 #[tokio::test]
-async fn the_parts_are_there_for_a_router_of_ones_own() {
+async fn parts_fit_into_an_own_router() {
     async fn who(Peer(client): Peer) -> Result<String, Problem> {
         client.user_agent.ok_or_else(|| Problem::of_status(StatusCode::PAYMENT_REQUIRED))
     }

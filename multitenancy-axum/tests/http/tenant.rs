@@ -29,7 +29,7 @@ async fn with_hosts() -> World {
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_names_its_tenant() {
+async fn request_without_token_names_its_tenant() {
     let world = World::new().await;
     let ask = || ask(&world);
     for name in ["x-tenant-id", "x-tenant", "x-tenant-slug"] {
@@ -115,7 +115,7 @@ async fn e2_duplicates_are_refused_on_the_wire() {
 
 /// S3, E1: a host names a tenant exactly, or nobody.
 #[tokio::test]
-async fn s3_a_host_names_a_tenant_exactly() {
+async fn s3_host_names_tenant_exactly() {
     let world = with_hosts().await;
     let ask = |host: &str| ask(&world).header("host", host);
     assert_eq!(ask("acme.example.com").send().await.text(), "acme");
@@ -141,7 +141,7 @@ async fn s3_a_host_names_a_tenant_exactly() {
 
 /// S4: without a trusted proxy, what a proxy would say is not looked at.
 #[tokio::test]
-async fn s4_forwarded_headers_change_nothing() {
+async fn s4_forwarded_headers_are_ignored() {
     let world = with_hosts().await;
     let ask = |host: &str| ask(&world).header("host", host).header("x-request-id", "same");
     for host in ["acme.example.com", "example.com", "nowhere.example.com"] {
@@ -163,7 +163,7 @@ async fn s4_forwarded_headers_change_nothing() {
 
 /// S1: with a token of one tenant, naming another gets the same bytes whether that other exists or not.
 #[tokio::test]
-async fn s1_the_token_decides() {
+async fn s1_token_decides_the_tenant() {
     let world = with_hosts().await;
     let id = world.globex_id();
     let me = || world.api.get("/users/me").token(&world.carol_in_acme.access).header("x-request-id", "same");
@@ -187,7 +187,7 @@ async fn s1_the_token_decides() {
 
 /// S1: a query parameter chooses no tenant, and what it names must agree.
 #[tokio::test]
-async fn s1_a_query_agrees_or_is_refused() {
+async fn s1_query_must_agree_with_tenant() {
     let world = with_hosts().await;
     let ask = |query: &str| Call::new(router(&world.api.tenancy), Method::GET, format!("/?{query}"));
     let id = world.acme_id();
@@ -234,7 +234,7 @@ async fn s1_a_query_agrees_or_is_refused() {
 
 /// What is not listed is the application's.
 #[tokio::test]
-async fn a_query_parameter_can_be_the_applications() {
+async fn application_keeps_its_query_parameters() {
     let resolution = |names: &[&str]| Resolution {
         query_parameters: names.iter().map(ToString::to_string).collect(),
         ..Resolution::default()
@@ -249,7 +249,7 @@ async fn a_query_parameter_can_be_the_applications() {
 }
 
 #[tokio::test]
-async fn another_header_can_name_the_tenant() {
+async fn configured_header_names_tenant() {
     let headers = vec!["x-org".to_owned()];
     let resolution = Resolution { headers, ..Resolution::default() };
     let api = Api::with(|builder| builder.resolution(resolution));

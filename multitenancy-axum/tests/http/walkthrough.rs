@@ -27,7 +27,7 @@ const USER_FIELDS: [&str; 17] = [
 ];
 
 #[tokio::test]
-async fn from_registering_to_working_in_an_organization() {
+async fn user_registers_and_works_in_organization() {
     let api = Api::new();
 
     let person = json!({ "email": "Ada@Example.com", "password": PASSWORD, "full_name": "Ada Lovelace" });
@@ -120,7 +120,7 @@ async fn from_registering_to_working_in_an_organization() {
 }
 
 #[tokio::test]
-async fn the_same_address_in_two_tenants_is_two_people() {
+async fn same_address_in_two_tenants_is_two_users() {
     let api = Api::new();
     let owner = api.join(None, "owner@example.com").await;
     api.organization(&owner, "Acme").await;
