@@ -1,6 +1,7 @@
 //! What documents say of the code: a program they show is the program that runs, and a test they name exists.
 
 use crate::{
+    checklist::{self, CHECKLIST},
     named_tests::{Definitions, quoted, rows},
     workspace::SourceFile,
 };
@@ -21,9 +22,13 @@ pub fn faults(documents: &[SourceFile], code: &[SourceFile]) -> Vec<String> {
     let document = |path: &str| documents.iter().find(|document| document.path == path);
     let definitions = Definitions::of(code);
     let mut faults = Vec::new();
-    let Some(guarantees) = document(GUARANTEES) else {
-        return vec![format!("{GUARANTEES} is missing")];
+    let (Some(guarantees), Some(list)) = (document(GUARANTEES), document(CHECKLIST)) else {
+        return vec![format!("{GUARANTEES} or {CHECKLIST} is missing")];
     };
+    for text in [documents, code] {
+        faults.extend(checklist::unlisted(&list.text, text));
+    }
+    faults.extend(checklist::faults(&list.text, &definitions));
     for test in rows(&guarantees.text).filter_map(|row| row.last().copied()).flat_map(quoted) {
         if let Some(fault) = definitions.fault(test) {
             faults.push(format!("{GUARANTEES}: the test {test} {fault}"));
@@ -53,11 +58,12 @@ mod tests {
         SourceFile { path: path.to_owned(), text: text.to_owned() }
     }
 
-    fn documents(program: &str, handler: &str, proofs: &str) -> [SourceFile; 3] {
+    fn documents(program: &str, handler: &str, proofs: &str) -> [SourceFile; 4] {
         [
             file(TUTORIAL, &format!("# Tracker\n```rust\n{program}\n```\n")),
             file(README, &format!("# Promise\n```rust\n{handler}\n```\n")),
             file(GUARANTEES, &format!("| Promise | Tests |\n|---|---|\n| a promise | {proofs} |\n")),
+            file(CHECKLIST, "| S1 | a statement | yes | `s1_it_holds` |"),
         ]
     }
 
@@ -77,17 +83,19 @@ mod tests {
         let documents = documents("fn main() {}", "fn list() {}", "`s1_it_holds`, `storm`");
         let code = [
             file(PROGRAM, "fn main() { work() }\n"),
-            file("tests/races.rs", "fn s1_it_held() {}\nfn storm() {}"),
+            file("tests/races.rs", "/// S2.\nfn it_held() {}\nfn storm() {}"),
         ];
         assert_eq!(
             faults(&documents, &code),
             [
+                "tests/races.rs: S2 is not in the list",
+                "S1: the test s1_it_holds does not exist",
                 "docs/guarantees.md: the test s1_it_holds does not exist",
                 "docs/guarantees.md: the test storm is one word and needs its module",
                 "examples/tracker/README.md: its program is not examples/tracker/src/main.rs",
                 "README.md: its handler is not in examples/tracker/src/main.rs"
             ]
         );
-        assert_eq!(faults(&[], &code), ["docs/guarantees.md is missing"]);
+        assert_eq!(faults(&[], &code), ["docs/guarantees.md or docs/security-checklist.md is missing"]);
     }
 }

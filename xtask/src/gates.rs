@@ -94,7 +94,9 @@ fn links(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn doc_claims(workspace: &Workspace) -> Result<(), Failure> {
-    Failure::of(&doc_claims::faults(&workspace.files("md")?, &workspace.files("rs")?))
+    let mut code = workspace.files("rs")?;
+    code.extend(workspace.files("sql")?);
+    Failure::of(&doc_claims::faults(&workspace.files("md")?, &code))
 }
 
 fn rules(workspace: &Workspace) -> Result<(), Failure> {

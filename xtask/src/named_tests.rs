@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::workspace::SourceFile;
+use crate::{checklist, workspace::SourceFile};
 
 /// The functions of the code, each with the files that define it.
 pub struct Definitions<'a> {
@@ -19,6 +19,11 @@ impl<'a> Definitions<'a> {
             }
         }
         Self { paths }
+    }
+
+    /// The names of all functions, each once.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.paths.keys().copied()
     }
 
     /// Why `test` does not name a function, if it does not. A name of one word needs its module, as `cancellation::writing`:
@@ -49,12 +54,15 @@ pub fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2).filter(move |name| name.chars().all(of_a_name))
 }
 
-/// The name of the function that a line defines.
+/// The name of the function that a line defines, or of the test that it lists for a macro: `s116_a_panic: Before;`.
 fn defined(line: &str) -> Option<&str> {
     let mut words = line.split_whitespace();
-    words
-        .find(|word| !(word.starts_with("pub") || matches!(*word, "async" | "const")))
-        .filter(|word| *word == "fn")?;
+    let listed = words.clone().next().and_then(|word| word.strip_suffix(':'));
+    if let Some(name) = listed.filter(|name| !checklist::numbers_of(name).is_empty()) {
+        return Some(name);
+    }
+    let before = |word: &str| word.starts_with("pub") || matches!(word, "async" | "const");
+    words.find(|word| !before(word)).filter(|word| *word == "fn")?;
     words.next()?.split(['(', '<']).next()
 }
 
