@@ -4,7 +4,7 @@ use std::{
     env, fs, io,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread::sleep,
     time::Duration,
 };
@@ -12,16 +12,24 @@ use std::{
 /// Debian's name for who runs the server; it refuses to run as root.
 const USER: &str = "postgres";
 
+/// A directory in memory, on Linux.
+const MEMORY: &str = "/dev/shm";
+
+/// The free memory there, in KiB, that servers of several tests at once fill by less than half. Docker gives 64 MiB.
+const ROOM: u64 = 4 << 20;
+
 /// A server on a port and in a directory of its own, started from installed programs, which needs PostgreSQL 15 or
-/// newer. It trusts whoever comes from this machine, its superuser is `postgres`, and it goes when it is dropped.
+/// newer. It trusts every connection from this machine, and its superuser is `postgres`. It ends when it is dropped, and
+/// also when its process is killed.
 ///
-/// What a crash of the machine would lose is not kept safe (`fsync=off`): that makes it fast. What a crash of the server
-/// would lose is.
+/// Its files are in memory where `/dev/shm` has 4 GiB free, else in the directory for temporary files. A crash of the
+/// machine may lose what it has acknowledged (`fsync = off`): that makes it fast. A crash of the server loses nothing.
 #[derive(Debug)]
 pub struct PostgresServer {
     programs: PathBuf,
-    directory: tempfile::TempDir,
+    directory: PathBuf,
     port: u16,
+    guard: Child,
 }
 
 impl PostgresServer {
@@ -33,18 +41,21 @@ impl PostgresServer {
         let programs = programs().ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "initdb was not found: install PostgreSQL's server")
         })?;
-        let directory = tempfile::Builder::new().prefix("postgres-").tempdir()?;
+        let directory = directory()?;
+        let guard = guard(&programs, directory.path())?;
+        // From here on the guard removes the directory.
+        let directory = directory.keep();
         if is_root()? {
-            run(Command::new("chown").arg(USER).arg(directory.path()))?;
+            run(Command::new("chown").arg(USER).arg(&directory))?;
         }
-        // Taken and given back: a port that nobody has at present.
+        // Taken and given back: a port that is free at present.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let server = Self { programs, directory, port };
+        let server = Self { programs, directory, port, guard };
         let initdb = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "-D"];
         run(server.program("initdb")?.args(initdb).arg(server.data()))?;
         let mut own =
             format!("port = {port}\nlisten_addresses = '127.0.0.1'\nfsync = off\nfull_page_writes = off\n");
-        own.push_str(&format!("unix_socket_directories = '{}'\n", server.directory.path().display()));
+        own.push_str(&format!("unix_socket_directories = '{}'\n", server.directory.display()));
         own.push_str("max_connections = 300\n");
         for setting in settings {
             own.push_str(&format!("{setting}\n"));
@@ -110,32 +121,60 @@ impl PostgresServer {
     }
 
     fn log_file(&self) -> PathBuf {
-        self.directory.path().join("log")
+        self.directory.join("log")
     }
 
     fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.directory.join("data")
     }
 
-    /// One of its programs, as somebody who may run it.
     fn program(&self, name: &str) -> io::Result<Command> {
-        let program = self.programs.join(name);
-        let mut command = Command::new(if is_root()? { Path::new("setpriv") } else { &program });
-        if is_root()? {
-            command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]);
-            command.arg(program);
-        }
-        command.current_dir(self.directory.path());
+        let mut command = program(&self.programs.join(name))?;
+        command.current_dir(&self.directory);
         Ok(command)
     }
 }
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        if let Ok(mut stop) = self.program("pg_ctl") {
-            let _stopped = run(stop.args(["-m", "immediate", "-D"]).arg(self.data()).arg("stop"));
-        }
+        drop(self.guard.stdin.take());
+        let _ended = self.guard.wait();
     }
+}
+
+/// In memory where there is room.
+fn directory() -> io::Result<tempfile::TempDir> {
+    let room = Command::new("df").args(["-Pk", MEMORY]).output().ok().and_then(|df| {
+        let said = String::from_utf8(df.stdout).ok()?;
+        said.lines().last()?.split_whitespace().nth(3)?.parse::<u64>().ok()
+    });
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("postgres-");
+    if room.is_some_and(|room| room >= ROOM) { builder.tempdir_in(MEMORY) } else { builder.tempdir() }
+}
+
+/// Stops the server and removes its directory once our end of its standard input is closed: by a drop, or by the end of
+/// this process, whatever the cause.
+fn guard(programs: &Path, directory: &Path) -> io::Result<Child> {
+    let script = "cat; kill -CONT $(head -n 1 data/postmaster.pid); cd /; \"$@\"; rm -rf \"$0\"";
+    let stop = program(&programs.join("pg_ctl"))?;
+    let mut guard = Command::new("sh");
+    guard.args(["-c", script]).arg(directory).arg(stop.get_program()).args(stop.get_args());
+    guard.args(["-m", "immediate", "-D"]).arg(directory.join("data")).arg("stop").current_dir(directory);
+    // Ctrl-C and the time limits of test runners end a process group: this one has its work yet to do.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut guard, 0);
+    guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
+/// A program as the user who may run it.
+fn program(path: &Path) -> io::Result<Command> {
+    if !is_root()? {
+        return Ok(Command::new(path));
+    }
+    let mut command = Command::new("setpriv");
+    command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]).arg(path);
+    Ok(command)
 }
 
 /// Where `initdb` and `pg_ctl` are: on the path, or where Debian puts its newest.

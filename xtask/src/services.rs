@@ -1,4 +1,4 @@
-//! What the tests of the PostgreSQL store need: a server. Found, started or installed; never done without.
+//! What the tests of the PostgreSQL store need: a server. Started or named, its programs installed; never left out.
 
 use std::{
     env, fs,
@@ -13,7 +13,6 @@ use crate::{
 
 /// The variable that names the server, to the tests as well.
 const VARIABLE: &str = "DATABASE_URL";
-const LOCAL: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
 /// A PostgreSQL server, as a role that may make databases and roles.
 pub struct Postgres {
@@ -21,7 +20,7 @@ pub struct Postgres {
     _own: Option<Own>,
 }
 
-/// A server of this run alone.
+/// A server of this run alone. It ends with this program, however that ends.
 struct Own(Child);
 
 /// Sees to it that PostgreSQL's programs are there: some tests and benchmarks start servers of their own, to kill them.
@@ -33,15 +32,12 @@ pub fn install_programs() -> Result<(), Failure> {
 }
 
 impl Postgres {
-    /// The server that `DATABASE_URL` names; else one that answers on this machine; else one of our own.
+    /// The server that `DATABASE_URL` names; else one of this run alone. A server that is there for other work is left
+    /// alone: it is slower, it has settings of its own, and its owner's tools may be connected to it.
     pub fn find(workspace: &Workspace) -> Result<Self, Failure> {
         if let Some(url) = env::var(VARIABLE).ok().filter(|url| !url.is_empty()) {
             println!("PostgreSQL: the one that {VARIABLE} names");
             return Ok(Self { url, _own: None });
-        }
-        if answers(LOCAL) {
-            println!("PostgreSQL: the one at {LOCAL}");
-            return Ok(Self { url: LOCAL.to_owned(), _own: None });
         }
         Self::start(workspace)
     }
@@ -55,6 +51,9 @@ impl Postgres {
         let program = ["run", "--quiet", "-p", "multitenancy-testkit", "--example", "postgres_server"];
         let mut program = cargo(workspace.root(), program);
         let fault = |error: std::io::Error| Failure::new(format!("no PostgreSQL of our own: {error}"));
+        // Ctrl-C ends this program's group. The server's ends with its standard input, and in order.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut program, 0);
         let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(fault)?;
         let mut url = String::new();
         if let Some(said) = child.stdout.take() {
@@ -76,11 +75,6 @@ impl Drop for Own {
         drop(self.0.stdin.take());
         let _stopped = self.0.wait();
     }
-}
-
-fn answers(url: &str) -> bool {
-    let sql = "SELECT 1 / (rolsuper OR (rolcreatedb AND rolcreaterole))::int FROM pg_roles WHERE rolname = current_user";
-    works(Command::new("psql").args([url, "-X", "-q", "-c", sql]).env("PGCONNECT_TIMEOUT", "3"))
 }
 
 fn install() -> Result<(), Failure> {

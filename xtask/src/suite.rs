@@ -11,7 +11,7 @@ use crate::{
 /// All targets but benches, which have a gate of their own.
 const TARGETS: [&str; 6] = ["--workspace", "--all-features", "--lib", "--bins", "--tests", "--examples"];
 
-/// Runs all tests, or those that `args` choose, with a PostgreSQL server that is found, started or installed.
+/// Runs all tests, or those that `args` choose, on a PostgreSQL server of the run's own, or on the one that `DATABASE_URL` names.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     services::install_programs()?;
     let server = Postgres::find(workspace)?;
