@@ -11,11 +11,8 @@ use multitenancy::{
     ControlContext, ControlTransaction, Environment, Isolation, Plane, Result, Store, Tenant, TenantContext,
     TenantTransaction, UnitOfWork,
     actor::Origin,
-    auth::SessionRepository,
-    event::{ConsumedEvents, Outbox},
+    repositories,
     store::{Fleet, Signals},
-    tenant::{MembershipRepository, TenantRepository},
-    user::UserRepository,
 };
 use secrecy::SecretString;
 
@@ -189,21 +186,7 @@ impl<T: UnitOfWork + ?Sized> UnitOfWork for MeteredUnit<T> {
         self.inner.environment()
     }
 
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self.inner.users()
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepository {
-        self.inner.sessions()
-    }
-
-    fn outbox(&mut self) -> &mut dyn Outbox {
-        self.inner.outbox()
-    }
-
-    fn consumed(&mut self) -> &mut dyn ConsumedEvents {
-        self.inner.consumed()
-    }
+    repositories!(UnitOfWork of self.inner);
 
     async fn commit(self: Box<Self>) -> Result<()> {
         let Self { inner, mut entry } = *self;
@@ -219,17 +202,13 @@ impl<T: UnitOfWork + ?Sized> UnitOfWork for MeteredUnit<T> {
 }
 
 impl ControlTransaction for MeteredUnit<dyn ControlTransaction> {
-    fn tenants(&mut self) -> &mut dyn TenantRepository {
-        self.inner.tenants()
-    }
-
-    fn memberships(&mut self) -> &mut dyn MembershipRepository {
-        self.inner.memberships()
-    }
+    repositories!(ControlTransaction of self.inner);
 }
 
 impl TenantTransaction for MeteredUnit<dyn TenantTransaction> {
     fn context(&self) -> &TenantContext {
         self.inner.context()
     }
+
+    repositories!(TenantTransaction of self.inner);
 }

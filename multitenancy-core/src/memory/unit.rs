@@ -6,14 +6,12 @@ use tokio::sync::OwnedMutexGuard;
 use super::{Control, plane::PlaneData};
 use crate::{
     actor::Origin,
-    auth::SessionRepository,
     environment::Environment,
     error::{Error, Result},
-    event::{ConsumedEvents, Outbox},
     id::{Plane, TenantId},
+    repositories,
     store::{ControlTransaction, Signals, TenantTransaction, UnitOfWork},
-    tenant::{MembershipRepository, TenantContext, TenantRepository, tenant_inactive},
-    user::UserRepository,
+    tenant::{TenantContext, tenant_inactive},
 };
 
 /// One plane's committed data, and the turn of those who write it.
@@ -142,21 +140,7 @@ impl<D: HasPlane> UnitOfWork for MemoryUnit<D> {
         &self.environment
     }
 
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepository {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn Outbox {
-        self
-    }
-
-    fn consumed(&mut self) -> &mut dyn ConsumedEvents {
-        self
-    }
+    repositories!(UnitOfWork in self);
 
     async fn commit(self: Box<Self>) -> Result<()> {
         if self.turn.is_none() {
@@ -186,13 +170,7 @@ impl<D: HasPlane> UnitOfWork for MemoryUnit<D> {
 }
 
 impl ControlTransaction for MemoryUnit<Control> {
-    fn tenants(&mut self) -> &mut dyn TenantRepository {
-        self
-    }
-
-    fn memberships(&mut self) -> &mut dyn MembershipRepository {
-        self
-    }
+    repositories!(ControlTransaction in self);
 }
 
 impl TenantTransaction for MemoryUnit<PlaneData> {
@@ -200,4 +178,6 @@ impl TenantTransaction for MemoryUnit<PlaneData> {
     fn context(&self) -> &TenantContext {
         self.context.as_ref().expect("a unit inside a tenant has a context")
     }
+
+    repositories!(TenantTransaction in self);
 }

@@ -1,14 +1,23 @@
 //! What a storage adapter implements: units of work on the two planes, and the storage of tenants itself.
 //!
 //! # How to write an adapter
-//! 1. Implement the repositories on your transaction type: [`UserRepository`], [`SessionRepository`], [`Outbox`] and
-//!    [`ConsumedEvents`] for both planes, [`TenantRepository`] and [`MembershipRepository`] for the control plane.
-//!    No method takes a tenant id to choose rows by: the transaction knows its plane.
-//! 2. Implement [`UnitOfWork`] on it, and [`ControlTransaction`] or [`TenantTransaction`].
+//! 1. Implement the repositories of [`ports`] on your transaction type. No method takes a tenant id to choose rows by:
+//!    the transaction knows its plane.
+//! 2. Implement [`UnitOfWork`] on it, and [`ControlTransaction`] or [`TenantTransaction`]. The macro
+//!    [`repositories!`](crate::repositories!) writes their accessors, also those of a unit that passes on to another.
 //! 3. Implement [`Store`] and [`Fleet`], and tell the [`Signals`] what a commit has changed.
 //! 4. Run the suite of `multitenancy-testkit` against it. Every numbered clause in these traits is a case there.
+//!
+//! # How to add a repository
+//! 1. Write the noun and its port in a module of their own, each method's behaviour in numbered clauses.
+//! 2. List the port in `store/repositories.rs`: its accessor, its methods and the types in them. All that passes on to
+//!    another store has it from there.
+//! 3. Follow the compiler: it asks for the port on the transactions of `memory` and of each adapter.
+//! 4. Write the cases of the clauses in `multitenancy-testkit`, and add the table to its list of tables. Tests ask for
+//!    what is missing.
 
 pub mod fleet;
+mod repositories;
 mod signals;
 
 use std::future::Future;
@@ -16,16 +25,15 @@ use std::future::Future;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-pub use self::{fleet::Fleet, signals::Signals};
+pub use self::{fleet::Fleet, repositories::ports, signals::Signals};
 use crate::{
     actor::Origin,
-    auth::SessionRepository,
     environment::Environment,
     error::Result,
-    event::{ConsumedEvents, Envelope, Event, Outbox},
+    event::{Envelope, Event},
     id::{EventId, Plane},
-    tenant::{ControlContext, Isolation, MembershipRepository, Tenant, TenantContext, TenantRepository},
-    user::UserRepository,
+    repositories,
+    tenant::{ControlContext, Isolation, Tenant, TenantContext},
 };
 
 /// Keeps everything: the registry, and each tenant's data apart from the others'.
@@ -109,17 +117,7 @@ pub trait UnitOfWork: Send {
     /// The time and randomness of the store.
     fn environment(&self) -> &Environment;
 
-    /// The plane's users.
-    fn users(&mut self) -> &mut dyn UserRepository;
-
-    /// The plane's sessions.
-    fn sessions(&mut self) -> &mut dyn SessionRepository;
-
-    /// The plane's undelivered events.
-    fn outbox(&mut self) -> &mut dyn Outbox;
-
-    /// Which events have been dealt with.
-    fn consumed(&mut self) -> &mut dyn ConsumedEvents;
+    repositories!(UnitOfWork);
 
     /// Makes everything done in this unit last.
     ///
@@ -135,17 +133,15 @@ pub trait UnitOfWork: Send {
 
 /// A unit of work on the control plane.
 pub trait ControlTransaction: UnitOfWork {
-    /// The registry of tenants.
-    fn tenants(&mut self) -> &mut dyn TenantRepository;
-
-    /// Which platform users belong to which tenants.
-    fn memberships(&mut self) -> &mut dyn MembershipRepository;
+    repositories!(ControlTransaction);
 }
 
 /// A unit of work inside one tenant.
 pub trait TenantTransaction: UnitOfWork {
     /// Whom the work belongs to.
     fn context(&self) -> &TenantContext;
+
+    repositories!(TenantTransaction);
 }
 
 /// What every unit of work can do besides.

@@ -3,10 +3,8 @@ use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, EventId, Plane, Result, Store, TenantContext, TenantId,
     TenantTransaction, UnitOfWork,
     actor::Origin,
-    auth::SessionRepository,
-    event::{ConsumedEvents, Event, Outbox},
-    tenant::{MembershipRepository, TenantRepository},
-    user::UserRepository,
+    event::{Event, Outbox},
+    repositories,
 };
 
 use super::{Unit, engine::Connection};
@@ -71,21 +69,7 @@ impl<C: Send + Sync> UnitOfWork for Transaction<C> {
         self.unit.store.environment()
     }
 
-    fn users(&mut self) -> &mut dyn UserRepository {
-        &mut self.unit
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepository {
-        &mut self.unit
-    }
-
-    fn outbox(&mut self) -> &mut dyn Outbox {
-        &mut self.unit
-    }
-
-    fn consumed(&mut self) -> &mut dyn ConsumedEvents {
-        &mut self.unit
-    }
+    repositories!(UnitOfWork in self.unit);
 
     async fn commit(self: Box<Self>) -> Result<()> {
         self.unit.commit().await
@@ -96,14 +80,10 @@ impl TenantTransaction for Transaction {
     fn context(&self) -> &TenantContext {
         &self.context
     }
+
+    repositories!(TenantTransaction in self.unit);
 }
 
 impl ControlTransaction for Transaction<ControlContext> {
-    fn tenants(&mut self) -> &mut dyn TenantRepository {
-        &mut self.unit
-    }
-
-    fn memberships(&mut self) -> &mut dyn MembershipRepository {
-        &mut self.unit
-    }
+    repositories!(ControlTransaction in self.unit);
 }

@@ -3,11 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use multitenancy_core::{
     ControlTransaction, Environment, Plane, Result, TenantContext, TenantTransaction, UnitOfWork,
-    actor::Origin,
-    auth::SessionRepository,
-    event::{ConsumedEvents, Outbox},
-    tenant::{MembershipRepository, TenantRepository},
-    user::UserRepository,
+    actor::Origin, repositories,
 };
 
 use super::{Probe, around};
@@ -38,21 +34,7 @@ impl<U: UnitOfWork + ?Sized> UnitOfWork for ProbedUnit<U> {
         self.inner.environment()
     }
 
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepository {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn Outbox {
-        self
-    }
-
-    fn consumed(&mut self) -> &mut dyn ConsumedEvents {
-        self
-    }
+    repositories!(UnitOfWork in self);
 
     async fn commit(self: Box<Self>) -> Result<()> {
         let Self { inner, probe } = *self;
@@ -62,17 +44,13 @@ impl<U: UnitOfWork + ?Sized> UnitOfWork for ProbedUnit<U> {
 }
 
 impl<U: ControlTransaction + ?Sized> ControlTransaction for ProbedUnit<U> {
-    fn tenants(&mut self) -> &mut dyn TenantRepository {
-        self
-    }
-
-    fn memberships(&mut self) -> &mut dyn MembershipRepository {
-        self
-    }
+    repositories!(ControlTransaction in self);
 }
 
 impl<U: TenantTransaction + ?Sized> TenantTransaction for ProbedUnit<U> {
     fn context(&self) -> &TenantContext {
         self.inner.context()
     }
+
+    repositories!(TenantTransaction in self);
 }

@@ -14,12 +14,11 @@ use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, Error, Isolation, Plane, Result, SessionId, Store,
     Tenant, TenantContext, TenantTransaction, UnitOfWork, User,
     actor::Origin,
-    auth::SessionRepository,
-    event::{ConsumedEvents, LeaseId, Outbox},
+    event::LeaseId,
+    repositories,
     secret::TokenDigest,
     store::{Fleet, Signals},
     tenant::{TenantStatus, tenant_inactive},
-    user::UserRepository,
 };
 use multitenancy_testkit::fixtures;
 use secrecy::SecretString;
@@ -274,21 +273,7 @@ impl<U: UnitOfWork + ?Sized + 'static> UnitOfWork for BrokenUnit<U> {
         self.inner_ref().environment()
     }
 
-    fn users(&mut self) -> &mut dyn UserRepository {
-        self
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepository {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn Outbox {
-        self
-    }
-
-    fn consumed(&mut self) -> &mut dyn ConsumedEvents {
-        self
-    }
+    repositories!(UnitOfWork in self);
 
     async fn commit(mut self: Box<Self>) -> Result<()> {
         let inner = self.inner.take().expect("committed once");

@@ -8,6 +8,7 @@ use multitenancy_core::{
     auth::{PasswordHash, Session, SessionRepository},
     event::{Aggregate, Claim, ConsumedEvents, Envelope, LeaseId, Outbox},
     page::{Page, PageRequest},
+    repositories,
     secret::TokenDigest,
     tenant::{Membership, MembershipRepository, TenantKey, TenantRepository, TenantStatus},
     user::{Email, UserRepository},
@@ -182,17 +183,13 @@ passes_on! { ControlTransaction: MembershipRepository, memberships {
 } }
 
 impl<U: ControlTransaction + ?Sized + 'static> ControlTransaction for BrokenUnit<U> {
-    fn tenants(&mut self) -> &mut dyn TenantRepository {
-        self
-    }
-
-    fn memberships(&mut self) -> &mut dyn MembershipRepository {
-        self
-    }
+    repositories!(ControlTransaction in self);
 }
 
 impl<U: TenantTransaction + ?Sized + 'static> TenantTransaction for BrokenUnit<U> {
     fn context(&self) -> &TenantContext {
         self.inner_ref().context()
     }
+
+    repositories!(TenantTransaction in self);
 }
