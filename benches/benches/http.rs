@@ -172,7 +172,7 @@ impl Fixture {
 async fn sign_up(tenancy: &Tenancy) -> (String, String) {
     let password = SecretString::from("correct horse battery staple");
     let join = async |email: &str, facts: &RequestFacts| {
-        let realm = tenancy.realm(facts).await.unwrap();
+        let realm = tenancy.context(facts).await.unwrap();
         let email = email.to_owned();
         let registration = Registration { email: email.clone(), password: password.clone(), full_name: None };
         tenancy.register(&realm, registration).await.unwrap();

@@ -19,7 +19,7 @@ pub use multitenancy_core::{Tenancy, tenancy::RequestFacts};
 pub use self::{
     app::{AppConfig, app, app_with},
     extract::{
-        Authenticated, Authorized, CurrentRealm, CurrentTenant, CurrentUser, Facts, Json, Path, Peer,
+        Authenticated, Authorized, CurrentContext, CurrentTenant, CurrentUser, Facts, Json, Path, Peer,
         PlatformUser,
     },
     layer::{RequestLayer, RequestService},

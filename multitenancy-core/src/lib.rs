@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access;
 pub mod account;
 pub mod actor;
 pub mod auth;
@@ -25,13 +26,14 @@ pub mod user;
 pub use secrecy;
 
 pub use self::{
+    access::{Caller, Context},
     environment::{Clock, Environment, Random, Timestamp},
     error::{Error, ErrorKind, Result},
     event::Event,
     id::{EventId, Plane, SessionId, TenantId, UserId},
     permission::Permission,
     store::{ControlTransaction, Store, TenantTransaction, UnitOfWork, UnitOfWorkExt},
-    tenancy::{Caller, Realm, Tenancy, TenancyBuilder},
+    tenancy::{Tenancy, TenancyBuilder},
     tenant::{ControlContext, Isolation, Tenant, TenantContext},
     user::{Role, User},
 };

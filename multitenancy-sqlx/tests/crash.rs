@@ -299,7 +299,7 @@ async fn s116_an_organization_is_completely_there_or_not_at_all() {
 
 async fn make_organizations(tenancy: Tenancy) {
     let facts = RequestFacts::default();
-    let realm = tenancy.realm(&facts).await.unwrap();
+    let realm = tenancy.context(&facts).await.unwrap();
     let email = "ada@example.com".to_owned();
     let password = secrecy::SecretString::from("correct horse battery staple");
     let registration = Registration { email: email.clone(), password: password.clone(), full_name: None };

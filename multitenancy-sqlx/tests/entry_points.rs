@@ -7,17 +7,16 @@ use std::sync::{Arc, Mutex};
 
 use common::open;
 use multitenancy_core::{
-    Caller, Plane, Store, Tenancy, TenantContext,
+    Caller, Context, Plane, Store, Tenancy, TenantContext,
     account::{Credentials, Registration, SignedIn},
     auth::Client,
     bus::{Delivery, Subscription},
     organization::NewOrganization,
-    tenancy::{Realm, RequestFacts},
+    tenancy::RequestFacts,
 };
 use multitenancy_sqlx::SqliteStore;
 use multitenancy_testkit::{
-    PlaneContext,
-    fixtures::{context, provisioned},
+    fixtures::{self, context, provisioned},
     isolation::assert_apart,
 };
 use secrecy::ExposeSecret;
@@ -36,7 +35,7 @@ impl App {
         let delivered: Arc<Mutex<Vec<TenantContext>>> = Arc::default();
         let keeping = delivered.clone();
         let subscription = Subscription::new("keeping", "*", move |delivery: Arc<Delivery>| {
-            keeping.lock().unwrap().extend(delivery.tenant_context().cloned());
+            keeping.lock().unwrap().extend(delivery.context().as_tenant().cloned());
             async { Ok(()) }
         });
         let builder = Tenancy::builder(store.clone()).without_background_work();
@@ -49,7 +48,7 @@ impl App {
         self.tenancy.authenticate(token, &RequestFacts::default()).await.unwrap()
     }
 
-    async fn caller(&self, realm: &Realm, address: &str) -> Caller {
+    async fn caller(&self, realm: &Context, address: &str) -> Caller {
         let (email, password) = (address.to_owned(), PASSWORD.into());
         let registration = Registration { email: email.parse().unwrap(), password, full_name: None };
         self.tenancy.register(realm, registration).await.unwrap();
@@ -59,13 +58,13 @@ impl App {
 
     /// A new organization, and a context of it from every way in.
     async fn contexts(&self, slug: &str) -> Vec<TenantContext> {
-        let platform = self.tenancy.realm(&RequestFacts::default()).await.unwrap();
+        let platform = self.tenancy.context(&RequestFacts::default()).await.unwrap();
         let owner = self.caller(&platform, &format!("owner-of-{slug}@example.com")).await;
         let new = NewOrganization { name: slug.parse().unwrap(), slug: slug.parse().ok(), isolation: None };
         let tenant = self.tenancy.create_organization(&owner, new).await.unwrap();
         let naming = RequestFacts { tenant_keys: vec![slug.parse().unwrap()], ..RequestFacts::default() };
-        let realm = self.tenancy.realm(&naming).await.unwrap();
-        let Realm::Tenant(resolved) = &realm else { unreachable!("a tenant was named") };
+        let realm = self.tenancy.context(&naming).await.unwrap();
+        let Context::Tenant(resolved) = &realm else { unreachable!("a tenant was named") };
         let entered = self
             .tenancy
             .switch(&owner, &tenant.id.into(), &RequestFacts::default(), Client::default())
@@ -95,10 +94,10 @@ async fn s8_no_way_in_leads_to_another_tenant() {
     let (acme, globex) = (app.contexts("acme").await, app.contexts("globex").await);
     app.tenancy.relay().drain(Plane::Control).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(app.store.clone());
-    let bystander = PlaneContext::Tenant(context(&provisioned(&app.store, "initech").await));
-    let control = PlaneContext::control();
+    let bystander = Context::Tenant(context(&provisioned(&app.store, "initech").await));
+    let control = fixtures::control();
     for (one, other) in acme.iter().zip(&globex) {
-        let (one, other) = (PlaneContext::Tenant(one.clone()), PlaneContext::Tenant(other.clone()));
+        let (one, other) = (Context::Tenant(one.clone()), Context::Tenant(other.clone()));
         for elsewhere in [&other, &bystander, &control] {
             assert_apart(&store, &one, elsewhere).await;
             assert_apart(&store, elsewhere, &one).await;

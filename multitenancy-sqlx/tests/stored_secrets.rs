@@ -11,11 +11,11 @@ use base64::{
 };
 use common::open;
 use multitenancy_core::{
-    ControlContext, ErrorKind, Plane, Tenancy, Tenant,
+    Context, ControlContext, ErrorKind, Plane, Tenancy, Tenant,
     account::{Credentials, Registration, SignedIn},
     auth::Client,
     secret::{Purpose, SecretToken},
-    tenancy::{Realm, RequestFacts},
+    tenancy::RequestFacts,
 };
 use multitenancy_sqlx::SqliteStore;
 use multitenancy_testkit::{
@@ -132,7 +132,7 @@ struct App {
     store: SqliteStore,
     tenancy: Tenancy,
     tenants: [Tenant; 2],
-    realms: Vec<Realm>,
+    realms: Vec<Context>,
 }
 
 fn naming(tenant: &Tenant) -> RequestFacts {
@@ -144,14 +144,14 @@ impl App {
         let store = open(SqliteStore::builder(&common::url(directory))).await;
         let tenants = [provisioned(&store, "acme").await, provisioned(&store, "globex").await];
         let tenancy = Tenancy::builder(store.clone()).without_background_work().build().unwrap();
-        let mut realms = vec![tenancy.realm(&RequestFacts::default()).await.unwrap()];
+        let mut realms = vec![tenancy.context(&RequestFacts::default()).await.unwrap()];
         for tenant in &tenants {
-            realms.push(tenancy.realm(&naming(tenant)).await.unwrap());
+            realms.push(tenancy.context(&naming(tenant)).await.unwrap());
         }
         Self { store, tenancy, tenants, realms }
     }
 
-    async fn sign_in(&self, realm: &Realm) -> SignedIn {
+    async fn sign_in(&self, realm: &Context) -> SignedIn {
         let email = "ada@example.com".to_owned();
         let registration =
             Registration { email: email.parse().unwrap(), password: PASSWORD.into(), full_name: None };
@@ -244,7 +244,7 @@ async fn s70_a_token_is_of_its_purpose_and_its_plane() {
         assert_eq!(app.refresh(access).await.unwrap_err().code(), "invalid_refresh_token");
 
         let own = realm.plane();
-        for other in app.realms.iter().map(Realm::plane).filter(|other| *other != own) {
+        for other in app.realms.iter().map(Context::plane).filter(|other| *other != own) {
             let rewritten = refresh.replace(&own.to_string(), &other.to_string());
             assert_ne!(rewritten, refresh);
             assert_eq!(app.refresh(&rewritten).await.unwrap_err().code(), "invalid_refresh_token");

@@ -8,13 +8,13 @@ use std::{
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    Error, Plane, Result, Store, TenantContext,
+    Context, Error, Plane, Result, Store,
     bus::{Delivery, EventBus, EventHandler, Subscription},
     memory::MemoryStore,
     relay::{Drained, Relay, RelayConfig},
 };
 
-use crate::{PlaneContext, TestEvent, fixtures, within_limit};
+use crate::{ContextExt, TestEvent, fixtures, within_limit};
 
 /// Opens buses for [`bus_suite!`](crate::bus_suite).
 #[async_trait]
@@ -103,7 +103,7 @@ pub async fn publish_brings_the_context(harness: &dyn BusHarness) {
     let bench = Bench::new(harness).await;
     bench.subscribe("mail", "*", |_| Ok(()));
     let tenant = fixtures::active_tenant(&*bench.store, "acme").await;
-    let plane = PlaneContext::Tenant(tenant.clone());
+    let plane = Context::Tenant(tenant.clone());
     plane.publish(&bench.store, [TestEvent::new("in-acme", 1)]).await;
     bench.relay.drain(plane.plane()).await.unwrap();
     bench.publish([TestEvent::new("on-platform", 1)]).await;
@@ -139,8 +139,7 @@ impl Bench {
         impl EventHandler for Handler {
             async fn handle(&self, delivery: Arc<Delivery>) -> Result<()> {
                 let event = delivery.event();
-                let tenant = delivery.tenant_context().map(TenantContext::tenant_id);
-                assert_eq!(delivery.control_context().is_some(), tenant.is_none());
+                let tenant = delivery.context().tenant_id();
                 let seen = (format!("{} {}", event.aggregate.id, event.payload["number"]), tenant);
                 let count = {
                     let mut log = self.2.lock().unwrap();
@@ -158,7 +157,7 @@ impl Bench {
     }
 
     async fn publish(&self, events: impl IntoIterator<Item = TestEvent> + Send) -> Drained {
-        PlaneContext::control().publish(&self.store, events).await;
+        fixtures::control().publish(&self.store, events).await;
         self.relay.drain(Plane::Control).await.unwrap()
     }
 

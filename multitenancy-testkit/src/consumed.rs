@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use multitenancy_core::{Environment, EventId, Store};
+use multitenancy_core::{Context, Environment, EventId, Store};
 use tokio::task::JoinSet;
 
-use crate::{PlaneContext, planes, retrying, rounds, within_limit};
+use crate::{planes, retrying, rounds, within_limit};
 
 /// `record` 1: `true` the first time, `false` at every later one.
 pub async fn record_1_is_true_once(store: Arc<dyn Store>) {
@@ -82,7 +82,7 @@ fn event() -> EventId {
     EventId::generate(&Environment::system())
 }
 
-async fn record(store: &Arc<dyn Store>, plane: &PlaneContext, consumer: &str, event: EventId) -> bool {
+async fn record(store: &Arc<dyn Store>, plane: &Context, consumer: &str, event: EventId) -> bool {
     let record = || async {
         let mut unit = plane.begin(store).await?;
         let first = unit.consumed().record(consumer, event).await?;

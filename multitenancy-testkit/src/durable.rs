@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use multitenancy_core::{
-    ControlContext, ErrorKind, EventId, Store, Tenant, UnitOfWorkExt,
+    Context, ControlContext, ErrorKind, EventId, Store, Tenant, UnitOfWorkExt,
     tenant::{Membership, TenantStatus},
 };
 use secrecy::ExposeSecret;
 
 use crate::{
-    DurableHarness, PlaneContext, TestEvent, assert_fails,
+    ContextExt, DurableHarness, TestEvent, assert_fails,
     fixtures::{
         self, after, instant, known_user, lease, moment, odd_object, password_hash, refresh_digest, session,
         user,
@@ -180,7 +180,7 @@ pub async fn provisioning_lasts(harness: &dyn DurableHarness) {
         (fixtures::active_tenant(&*store, "acme").await, fixtures::active_tenant(&*store, "globex").await);
     let ada = user("ada@example.com");
     for context in [&kept, &removed] {
-        PlaneContext::Tenant(context.clone()).add_user(&store, &ada).await;
+        Context::Tenant(context.clone()).add_user(&store, &ada).await;
     }
     store.deprovision(removed.tenant()).await.unwrap();
     let store = harness.reopen(store).await;

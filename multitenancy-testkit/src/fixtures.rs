@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use multitenancy_core::{
-    ControlContext, Environment, Isolation, Plane, SessionId, Store, Tenant, TenantContext, TenantId,
-    Timestamp, User, UserId,
+    Context, ControlContext, Environment, Isolation, Plane, SessionId, Store, Tenant, TenantContext,
+    TenantId, Timestamp, User, UserId,
     auth::{Client, PasswordHash, Session},
     event::LeaseId,
     secret::{Purpose, SecretToken, TokenDigest},
@@ -144,6 +144,11 @@ pub async fn provisioned_in(store: &dyn Store, slug: &str, isolation: Isolation)
 /// The context to work in an active tenant with storage, of the store's default isolation.
 pub async fn active_tenant(store: &dyn Store, slug: &str) -> TenantContext {
     context(&provisioned(store, slug).await)
+}
+
+/// The control plane, worked on by the system.
+pub fn control() -> Context {
+    Context::Control(ControlContext::system("test"))
 }
 
 /// The context to work in `tenant`.

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use multitenancy_core::{Environment, EventId, Store, User, event::Envelope};
+use multitenancy_core::{Context, Environment, EventId, Store, User, event::Envelope};
 use tokio::task::JoinSet;
 
 use crate::{
-    PlaneContext, TestEvent,
+    ContextExt, TestEvent,
     fixtures::{self, after, instant, lease, password_hash, refresh_digest, session, user},
     outbox, planes, rounds,
     session::begin_session,
@@ -35,7 +35,7 @@ pub async fn a_user_is_nowhere_else(store: Arc<dyn Store>) {
     }
 }
 
-async fn assert_no_user_of(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+async fn assert_no_user_of(store: &Arc<dyn Store>, home: &Context, elsewhere: &Context) {
     let platform_user = user("platform@example.com").id;
     let ada = User { platform_user_id: Some(platform_user), ..user(&format!("{platform_user}@example.com")) };
     let mut unit = home.begin(store).await.unwrap();
@@ -66,7 +66,7 @@ pub async fn a_session_is_nowhere_else(store: Arc<dyn Store>) {
     }
 }
 
-async fn assert_no_session_of(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+async fn assert_no_session_of(store: &Arc<dyn Store>, home: &Context, elsewhere: &Context) {
     let (begun, token) = begin_session(store, home).await;
     let mut unit = elsewhere.begin(store).await.unwrap();
     let sessions = unit.sessions();
@@ -87,7 +87,7 @@ pub async fn an_event_is_nowhere_else(store: Arc<dyn Store>) {
     }
 }
 
-async fn assert_no_event_of(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+async fn assert_no_event_of(store: &Arc<dyn Store>, home: &Context, elsewhere: &Context) {
     home.publish(store, [TestEvent::new("a", 1), TestEvent::new("b", 1)]).await;
     let held = lease();
     let claimed = outbox::claim(store, home, held, instant(), 1).await;
@@ -128,7 +128,7 @@ pub async fn a_consumed_event_is_not_consumed_elsewhere(store: Arc<dyn Store>) {
     }
 }
 
-async fn assert_not_consumed_in(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+async fn assert_not_consumed_in(store: &Arc<dyn Store>, home: &Context, elsewhere: &Context) {
     let event = EventId::generate(&Environment::system());
     for (plane, first) in [(home, true), (elsewhere, true), (home, false), (elsewhere, false)] {
         let mut unit = plane.begin(store).await.unwrap();
@@ -165,7 +165,7 @@ pub async fn many_tenants_at_once_see_their_own(store: Arc<dyn Store>) {
     const TENANTS: usize = 8;
     let mut tasks = JoinSet::new();
     for index in 0..TENANTS {
-        let plane = PlaneContext::Tenant(fixtures::active_tenant(&*store, &format!("tenant-{index}")).await);
+        let plane = Context::Tenant(fixtures::active_tenant(&*store, &format!("tenant-{index}")).await);
         let (store, own) = (store.clone(), user("ada@example.com"));
         plane.add_user(&store, &own).await;
         tasks.spawn(async move {
@@ -188,23 +188,23 @@ pub async fn many_tenants_at_once_see_their_own(store: Arc<dyn Store>) {
 
 /// What `home` keeps is not there for `elsewhere`, by no method, and is left as it was: users, sessions, events and
 /// what was consumed. For contexts of any making (S8); neither outbox may hold anything.
-pub async fn assert_apart(store: &Arc<dyn Store>, home: &PlaneContext, elsewhere: &PlaneContext) {
+pub async fn assert_apart(store: &Arc<dyn Store>, home: &Context, elsewhere: &Context) {
     assert_no_user_of(store, home, elsewhere).await;
     assert_no_session_of(store, home, elsewhere).await;
     assert_no_event_of(store, home, elsewhere).await;
     assert_not_consumed_in(store, home, elsewhere).await;
 }
 
-async fn three_planes(store: &Arc<dyn Store>) -> [PlaneContext; 3] {
+async fn three_planes(store: &Arc<dyn Store>) -> [Context; 3] {
     let [control, acme] = planes(store).await;
-    let globex = PlaneContext::Tenant(fixtures::active_tenant(&**store, "globex").await);
+    let globex = Context::Tenant(fixtures::active_tenant(&**store, "globex").await);
     [control, acme, globex]
 }
 
 /// Each of three planes with each of the others.
-async fn pairs(store: &Arc<dyn Store>) -> Vec<(PlaneContext, PlaneContext)> {
+async fn pairs(store: &Arc<dyn Store>) -> Vec<(Context, Context)> {
     let planes = three_planes(store).await;
-    let others = |home: &PlaneContext| {
+    let others = |home: &Context| {
         let (home, planes) = (home.clone(), planes.clone());
         planes.into_iter().filter(move |other| other.plane() != home.plane())
     };

@@ -36,7 +36,7 @@ pub use self::{
     clock::MockClock,
     event::TestEvent,
     mailer::{MailFailure, MailerHarness, MemoryMailer},
-    plane::{PlaneContext, planes},
+    plane::{ContextExt, planes},
     probe::ProbedStore,
     random::SeededRandom,
     rounds::rounds,

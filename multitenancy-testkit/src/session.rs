@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use multitenancy_core::{
-    Store, UserId,
+    Context, Store, UserId,
     auth::{Client, Session},
     secret::TokenDigest,
 };
 use tokio::task::JoinSet;
 
 use crate::{
-    PlaneContext,
+    ContextExt,
     fixtures::{self, after, instant, moment, refresh_digest, session, user},
     planes, retrying, rounds, within_limit,
 };
@@ -189,7 +189,7 @@ pub async fn revoke_2_is_false_when_there_is_nothing_to_end(store: Arc<dyn Store
 }
 
 /// Begins a session of a new user, in a unit of its own.
-pub(crate) async fn begin_session(store: &Arc<dyn Store>, plane: &PlaneContext) -> (Session, TokenDigest) {
+pub(crate) async fn begin_session(store: &Arc<dyn Store>, plane: &Context) -> (Session, TokenDigest) {
     let owner = add_owner(store, plane).await;
     let (session, token) = (session(owner), refresh_digest());
     let mut unit = plane.begin(store).await.unwrap();
@@ -198,7 +198,7 @@ pub(crate) async fn begin_session(store: &Arc<dyn Store>, plane: &PlaneContext) 
     (session, token)
 }
 
-async fn add_owner(store: &Arc<dyn Store>, plane: &PlaneContext) -> UserId {
+async fn add_owner(store: &Arc<dyn Store>, plane: &Context) -> UserId {
     let owner = user(&format!("{}@example.com", fixtures::lease()));
     plane.add_user(store, &owner).await;
     owner.id
@@ -206,7 +206,7 @@ async fn add_owner(store: &Arc<dyn Store>, plane: &PlaneContext) -> UserId {
 
 async fn rotate(
     store: &Arc<dyn Store>,
-    plane: &PlaneContext,
+    plane: &Context,
     spent: &TokenDigest,
     now: multitenancy_core::Timestamp,
 ) -> Option<Session> {

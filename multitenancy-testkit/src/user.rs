@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use multitenancy_core::{ErrorKind, Store, User, UserId};
+use multitenancy_core::{Context, ErrorKind, Store, User, UserId};
 use tokio::task::JoinSet;
 
 use crate::{
-    assert_fails,
+    ContextExt, assert_fails,
     fixtures::{self, after, email, known_user, password_hash, user},
     planes, retrying, rounds, within_limit,
 };
@@ -79,7 +79,7 @@ pub async fn insert_1_gives_an_address_to_one_of_many_at_once(store: Arc<dyn Sto
 /// `insert` 2: the same address, and even the same id, on another plane does not matter.
 pub async fn insert_2_does_not_mind_another_plane(store: Arc<dyn Store>) {
     let mut all = planes(&store).await.to_vec();
-    all.push(crate::PlaneContext::Tenant(fixtures::active_tenant(&*store, "globex").await));
+    all.push(Context::Tenant(fixtures::active_tenant(&*store, "globex").await));
     let same = user("ada@example.com");
     for plane in &all {
         plane.add_user(&store, &same).await;

@@ -6,7 +6,7 @@ use std::{error::Error, path::PathBuf, sync::Arc};
 
 use example_custom_adapter::{MeteredStore, SequentialBus, SpoolMailer};
 use multitenancy::{
-    ControlContext, Plane, Realm, Tenancy,
+    Context, ControlContext, Plane, Tenancy,
     account::Registration,
     bus::{Delivery, Subscription},
     memory::MemoryStore,
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .without_background_work()
         .build()?;
 
-    let platform = Realm::Platform(ControlContext::system("demonstration"));
+    let platform = Context::Control(ControlContext::system("demonstration"));
     let registration = || -> multitenancy::Result<Registration> {
         Ok(Registration {
             email: "ada@example.org".into(),

@@ -9,7 +9,7 @@ use std::{
 
 use example_custom_adapter::{MeteredStore, Outcomes, SequentialBus, SpoolMailer};
 use multitenancy::{
-    ControlContext, Error, ErrorKind, Plane, Realm, Store, Tenancy,
+    Context, ControlContext, Error, ErrorKind, Plane, Store, Tenancy,
     account::Registration,
     bus::{Delivery, EventBus, Subscription},
     mail::{Mailer, Message},
@@ -134,7 +134,7 @@ async fn subscribers_follow_each_other_and_one_failure_brings_the_event_again() 
         .without_background_work()
         .build()
         .unwrap();
-    let platform = Realm::Platform(ControlContext::system("test"));
+    let platform = Context::Control(ControlContext::system("test"));
     let registration = Registration {
         email: "ada@example.org".into(),
         password: "correct horse battery staple".into(),

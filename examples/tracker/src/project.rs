@@ -63,8 +63,8 @@ impl Event for ProjectCreated {
 pub fn announcer() -> Result<Subscription> {
     Subscription::new("announcer", ProjectCreated::TYPE, |delivery: Arc<Delivery>| async move {
         let project: ProjectCreated = delivery.payload()?;
-        if let Some(context) = delivery.tenant_context() {
-            println!("{} has a new project: {}", context.tenant().slug, project.id);
+        if let Some(tenant) = delivery.context().tenant() {
+            println!("{} has a new project: {}", tenant.slug, project.id);
         }
         Ok(())
     })

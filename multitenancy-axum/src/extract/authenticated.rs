@@ -127,7 +127,7 @@ pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Optio
 }
 
 fn record(parts: &Parts, caller: &Caller) {
-    RequestScope::record(parts, caller.realm().plane(), Some(caller.user_id()));
+    RequestScope::record(parts, caller.context().plane(), Some(caller.user_id()));
 }
 
 pub(crate) fn unauthenticated() -> Error {

@@ -12,20 +12,20 @@
 //! token is verified once per request, however many extractors a handler has.
 
 mod authenticated;
+mod context;
 mod json;
 mod parse;
 mod path;
 mod peer;
-mod realm;
 mod tenant;
 
 pub(crate) use self::authenticated::{SwitchingCaller, unauthenticated};
 pub use self::{
     authenticated::{Authenticated, PlatformUser},
+    context::CurrentContext,
     json::Json,
     path::Path,
     peer::Peer,
-    realm::CurrentRealm,
     tenant::{Authorized, CurrentTenant, CurrentUser},
 };
 pub use crate::facts::Facts;

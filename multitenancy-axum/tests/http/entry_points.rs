@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Router, extract::State, http::Method, routing::get};
 use multitenancy_axum::{
-    Authorized, CurrentRealm, CurrentTenant, CurrentUser, PlatformUser, RequestLayer, Tenancy,
+    Authorized, CurrentContext, CurrentTenant, CurrentUser, PlatformUser, RequestLayer, Tenancy,
 };
-use multitenancy_core::{ControlContext, Plane, Realm, Role, TenantContext};
-use multitenancy_testkit::{PlaneContext, isolation::assert_apart};
+use multitenancy_core::{Context, ControlContext, Plane, Role, TenantContext};
+use multitenancy_testkit::{fixtures, isolation::assert_apart};
 
 use crate::support::{Api, Call, World};
 
@@ -22,10 +22,10 @@ struct App {
     given: Given,
 }
 
-type Given = Arc<Mutex<Vec<PlaneContext>>>;
+type Given = Arc<Mutex<Vec<Context>>>;
 
 fn keep(given: &Given, context: &TenantContext) {
-    given.lock().unwrap().push(PlaneContext::Tenant(context.clone()));
+    given.lock().unwrap().push(Context::Tenant(context.clone()));
 }
 
 async fn tenant(State(given): State<Given>, tenant: CurrentTenant) {
@@ -40,15 +40,15 @@ async fn allowed(State(given): State<Given>, user: Authorized<ReadNotes>) {
     keep(&given, &user);
 }
 
-async fn realm(State(given): State<Given>, realm: CurrentRealm) {
+async fn realm(State(given): State<Given>, realm: CurrentContext) {
     given.lock().unwrap().push(match &*realm {
-        Realm::Tenant(context) => PlaneContext::Tenant(context.clone()),
-        Realm::Platform(context) => PlaneContext::Control(context.clone()),
+        Context::Tenant(context) => Context::Tenant(context.clone()),
+        Context::Control(context) => Context::Control(context.clone()),
     });
 }
 
 async fn platform(State(given): State<Given>, user: PlatformUser) {
-    given.lock().unwrap().push(PlaneContext::Control(ControlContext::clone(&user)));
+    given.lock().unwrap().push(Context::Control(ControlContext::clone(&user)));
 }
 
 /// S8: every extractor, with a token and without, on the plane it says.
@@ -80,18 +80,15 @@ async fn s8_extractors_keep_to_their_tenant() {
     let given = given.lock().unwrap().clone();
     assert_eq!((inside, given.len()), (8, 10));
 
-    let acme = PlaneContext::Tenant(api.system("acme").await);
-    let globex = PlaneContext::Tenant(api.system("globex").await);
+    let acme = Context::Tenant(api.system("acme").await);
+    let globex = Context::Tenant(api.system("globex").await);
     for plane in [Plane::Control, acme.plane(), globex.plane()] {
         api.tenancy.relay().drain(plane).await.unwrap();
     }
     let store = api.tenancy.store();
     for (index, context) in given.iter().enumerate() {
-        let (own, other) = if index < inside {
-            (acme.plane(), PlaneContext::control())
-        } else {
-            (Plane::Control, acme.clone())
-        };
+        let (own, other) =
+            if index < inside { (acme.plane(), fixtures::control()) } else { (Plane::Control, acme.clone()) };
         assert_eq!(context.plane(), own);
         for elsewhere in [&globex, &other] {
             assert_apart(store, context, elsewhere).await;

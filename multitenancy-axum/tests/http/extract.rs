@@ -5,7 +5,7 @@ use axum::{
     routing::{get, post},
 };
 use multitenancy_axum::{
-    Authenticated, Authorized, CurrentRealm, CurrentTenant, CurrentUser, Json, Path, PlatformUser, Problem,
+    Authenticated, Authorized, CurrentContext, CurrentTenant, CurrentUser, Json, Path, PlatformUser, Problem,
     RequestLayer, Tenancy,
 };
 use multitenancy_core::{Role, UserId, memory::MemoryStore, tenant::TenantStatus};
@@ -66,7 +66,7 @@ async fn platform(user: PlatformUser, State(tenancy): State<Tenancy>) -> Result<
     Ok(user.caller().user_id().to_string())
 }
 
-async fn realm(realm: CurrentRealm) -> String {
+async fn realm(realm: CurrentContext) -> String {
     realm.tenant().map_or("platform".to_owned(), |tenant| tenant.slug.to_string())
 }
 

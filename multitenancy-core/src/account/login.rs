@@ -4,12 +4,13 @@ use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
+    access::Context,
     auth::{Client, Scope, Session, SessionCreated, Verification},
     error::{Error, Result, code},
     id::{SessionId, TenantId, UserId},
     secret::{Purpose, SecretToken},
     store::{UnitOfWork, UnitOfWorkExt},
-    tenancy::{Realm, Tenancy},
+    tenancy::Tenancy,
     user::{Email, User, UserLoggedIn},
 };
 
@@ -31,7 +32,7 @@ pub struct SignedIn {
     pub refresh_token: SecretToken,
     /// How long the access token is good.
     pub expires_in: Duration,
-    /// The realm of the tokens.
+    /// The plane the tokens are good on.
     pub scope: Scope,
     /// The tenant of the tokens.
     pub tenant_id: Option<TenantId>,
@@ -43,18 +44,23 @@ pub struct SignedIn {
 const MAX_PASSWORD_BYTES: usize = 1024;
 
 impl Tenancy {
-    /// Signs somebody in, on the platform or in a tenant, as the realm says; publishes `session.created` and
+    /// Signs somebody in, on the platform or in a tenant, as `context` says; publishes `session.created` and
     /// `user.logged_in`.
     ///
     /// Unknown, wrong, without a password, inactive: until the password is proven all get the same 401
     /// `invalid_credentials` after the same work (S41, S42). Once it is proven, an inactive user gets 403
     /// `account_inactive`.
-    pub async fn log_in(&self, realm: &Realm, credentials: Credentials, client: Client) -> Result<SignedIn> {
+    pub async fn log_in(
+        &self,
+        context: &Context,
+        credentials: Credentials,
+        client: Client,
+    ) -> Result<SignedIn> {
         let Credentials { email, password } = credentials;
         if password.expose_secret().len() > MAX_PASSWORD_BYTES {
             return Err(invalid_credentials());
         }
-        let mut unit = realm.read(&**self.store()).await?;
+        let mut unit = context.read(self.store()).await?;
         let user = match email.parse::<Email>() {
             Ok(email) => unit.users().find_by_email(&email).await?,
             Err(_) => None,
@@ -72,7 +78,7 @@ impl Tenancy {
             _ => None,
         };
 
-        let mut unit = realm.begin(&**self.store()).await?;
+        let mut unit = context.begin(self.store()).await?;
         // What was true before the hashing may not be any more.
         let user = unit.users().find_for_update(user.id).await?.ok_or_else(invalid_credentials)?;
         if unit.users().password_hash(user.id).await? != stored {
@@ -81,7 +87,7 @@ impl Tenancy {
         if let Some(hash) = &rehashed {
             unit.users().set_password_hash(user.id, hash).await?;
         }
-        let signed_in = self.begin_session(&mut *unit, realm, user, client).await?;
+        let signed_in = self.begin_session(&mut *unit, context, user, client).await?;
         unit.commit().await?;
         Ok(signed_in)
     }
@@ -90,7 +96,7 @@ impl Tenancy {
     pub(super) async fn begin_session(
         &self,
         unit: &mut dyn UnitOfWork,
-        realm: &Realm,
+        context: &Context,
         mut user: User,
         client: Client,
     ) -> Result<SignedIn> {
@@ -109,29 +115,29 @@ impl Tenancy {
             revoked_at: None,
             client,
         };
-        let refresh_token = SecretToken::generate(Purpose::Refresh, realm.plane(), environment);
+        let refresh_token = SecretToken::generate(Purpose::Refresh, context.plane(), environment);
         unit.sessions().insert(&session, &refresh_token.digest()).await?;
         unit.users().record_login(user.id, now).await?;
         unit.publish(SessionCreated { session_id: session.id, user_id: user.id }).await?;
         unit.publish(UserLoggedIn { user_id: user.id, session_id: session.id }).await?;
         user.last_login_at = Some(now);
-        self.signed_in(realm, user, session.id, refresh_token)
+        self.signed_in(context, user, session.id, refresh_token)
     }
 
     pub(super) fn signed_in(
         &self,
-        realm: &Realm,
+        context: &Context,
         user: User,
         session: SessionId,
         refresh_token: SecretToken,
     ) -> Result<SignedIn> {
-        let access_token = self.inner.tokens.issue(realm.plane(), user.id, session, &user.roles)?;
+        let access_token = self.inner.tokens.issue(context.plane(), user.id, session, &user.roles)?;
         Ok(SignedIn {
             access_token: access_token.into(),
             refresh_token,
             expires_in: self.inner.tokens.ttl(),
-            scope: realm.scope(),
-            tenant_id: realm.plane().tenant(),
+            scope: context.scope(),
+            tenant_id: context.plane().tenant(),
             user,
         })
     }

@@ -1,21 +1,22 @@
 use crate::{
+    access::Caller,
     error::{Error, Result, code},
     store::UnitOfWorkExt,
-    tenancy::{Caller, Tenancy, live_user},
+    tenancy::{Tenancy, live_user},
     user::{ProfileUpdate, User, UserUpdated},
 };
 
 impl Tenancy {
     /// The caller's own user.
     pub async fn profile(&self, caller: &Caller) -> Result<User> {
-        let mut unit = caller.realm.read(&**self.store()).await?;
+        let mut unit = caller.context.read(self.store()).await?;
         unit.users().find(caller.user_id).await?.ok_or_else(gone)
     }
 
     /// Changes the caller's own profile, and nothing else of the user (S78); publishes `user.updated` when
     /// something really changed. 422 when a value is refused.
     pub async fn update_profile(&self, caller: &Caller, update: ProfileUpdate) -> Result<User> {
-        let mut unit = caller.realm.begin(&**self.store()).await?;
+        let mut unit = caller.context.begin(self.store()).await?;
         // The body may have taken its time since the caller was let in.
         live_user(&mut *unit, caller.session_id, caller.user_id).await?;
         let mut user = unit.users().find_for_update(caller.user_id).await?.ok_or_else(gone)?;

@@ -2,13 +2,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::SignedIn;
 use crate::{
+    access::{Caller, Context},
     actor::Origin,
     auth::SessionRevoked,
     error::{Error, ErrorKind, Result, code},
     id::{Plane, SessionId, UserId},
     secret::{Purpose, SecretToken},
     store::UnitOfWorkExt,
-    tenancy::{Caller, Realm, RequestFacts, Tenancy, require_membership},
+    tenancy::{RequestFacts, Tenancy, require_membership},
 };
 
 impl Tenancy {
@@ -30,11 +31,11 @@ impl Tenancy {
             }
         };
         facts.require_agreement(tenant.as_deref())?;
-        let realm = Realm::new(tenant, Origin::anonymous(facts.request_id.clone()));
+        let context = Context::resolved(tenant, Origin::anonymous(facts.request_id.clone()));
 
         let environment = self.environment();
-        let successor = SecretToken::generate(Purpose::Refresh, realm.plane(), environment);
-        let mut unit = realm.begin(&**self.store()).await?;
+        let successor = SecretToken::generate(Purpose::Refresh, context.plane(), environment);
+        let mut unit = context.begin(self.store()).await?;
         let session = unit
             .sessions()
             .rotate(&spent.digest(), &successor.digest(), environment.now())
@@ -42,10 +43,10 @@ impl Tenancy {
             .ok_or_else(invalid_refresh_token)?;
         let user = unit.users().find(session.user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or_else(invalid_refresh_token)?;
-        require_membership(&**self.store(), realm.plane(), &user).await.map_err(|error| {
+        require_membership(&**self.store(), context.plane(), &user).await.map_err(|error| {
             if error.kind() == ErrorKind::Unauthenticated { invalid_refresh_token() } else { error }
         })?;
-        let signed_in = self.signed_in(&realm, user, session.id, successor)?;
+        let signed_in = self.signed_in(&context, user, session.id, successor)?;
         unit.commit()
             .await
             .map_err(|error| if error.is(code::TENANT_INACTIVE) { invalid_refresh_token() } else { error })?;
@@ -56,7 +57,7 @@ impl Tenancy {
     ///
     /// Its refresh token is dead at once; its access token at once in this process and within a second in others.
     pub async fn log_out(&self, caller: &Caller) -> Result<()> {
-        self.end_session(&caller.realm, caller.user_id, caller.session_id).await
+        self.end_session(&caller.context, caller.user_id, caller.session_id).await
     }
 
     /// Ends the session of an access token: [`log_out`](Self::log_out) for a session that may have ended before, or
@@ -64,17 +65,17 @@ impl Tenancy {
     ///
     /// 401 `invalid_token` when the token is not good; 403 as [`authenticate`](Self::authenticate).
     pub async fn log_out_token(&self, access_token: &str, facts: &RequestFacts) -> Result<()> {
-        let (claims, realm) = self.token_realm(access_token, facts).await?;
-        self.end_session(&realm, claims.sub, claims.sid).await
+        let (claims, context) = self.token_context(access_token, facts).await?;
+        self.end_session(&context, claims.sub, claims.sid).await
     }
 
-    async fn end_session(&self, realm: &Realm, user_id: UserId, session_id: SessionId) -> Result<()> {
-        let mut unit = realm.begin(&**self.store()).await?;
+    async fn end_session(&self, context: &Context, user_id: UserId, session_id: SessionId) -> Result<()> {
+        let mut unit = context.begin(self.store()).await?;
         if unit.sessions().revoke(session_id, self.environment().now()).await? {
             unit.publish(SessionRevoked { session_id, user_id }).await?;
         }
         unit.commit().await?;
-        self.inner.principals.forget(realm.plane(), session_id);
+        self.inner.principals.forget(context.plane(), session_id);
         Ok(())
     }
 }

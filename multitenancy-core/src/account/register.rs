@@ -1,10 +1,11 @@
 use secrecy::SecretString;
 
 use crate::{
+    access::Context,
     error::{Error, Result, both, code},
     id::UserId,
     store::UnitOfWorkExt,
-    tenancy::{Realm, Tenancy},
+    tenancy::Tenancy,
     user::{Email, ProfileUpdate, Role, User, UserCreated, email_taken},
 };
 
@@ -20,13 +21,13 @@ pub struct Registration {
 }
 
 impl Tenancy {
-    /// Registers a user on the platform or in a tenant, as the realm says, with the role `member`; publishes
+    /// Registers a user on the platform or in a tenant, as `context` says, with the role `member`; publishes
     /// `user.created`.
     ///
     /// 403 `registration_closed` where [tenants take in nobody](crate::TenancyBuilder::tenant_registration), 422 naming
     /// every refused value, 409 `email_taken`, 503 when too many passwords wait to be hashed.
-    pub async fn register(&self, realm: &Realm, registration: Registration) -> Result<User> {
-        if realm.tenant().is_some() && !self.inner.tenant_registration {
+    pub async fn register(&self, context: &Context, registration: Registration) -> Result<User> {
+        if context.tenant().is_some() && !self.inner.tenant_registration {
             return Err(Error::of(code::REGISTRATION_CLOSED));
         }
         let Registration { email, password, full_name } = registration;
@@ -37,7 +38,7 @@ impl Tenancy {
         let address = email.as_ref().map_or_else(|_| Email::from_stored(String::new()), Clone::clone);
         let mut user = User::new(UserId::generate(environment), address, vec![Role::MEMBER], now);
         let named = ProfileUpdate { full_name, ..ProfileUpdate::default() }.apply(&mut user, now);
-        let names = realm
+        let names = context
             .tenant()
             .into_iter()
             .flat_map(|tenant| [tenant.name.as_str(), tenant.slug.as_str()])
@@ -49,7 +50,7 @@ impl Tenancy {
         both(email, both(named, judged))?;
 
         // An address that is taken is refused before the work of hashing, and again by the store.
-        let mut unit = realm.read(&**self.store()).await?;
+        let mut unit = context.read(self.store()).await?;
         let taken = unit.users().find_by_email(&user.email).await?.is_some();
         drop(unit);
         if taken {
@@ -57,7 +58,7 @@ impl Tenancy {
         }
         let hash = self.inner.hasher.hash(password).await?;
 
-        let mut unit = realm.begin(&**self.store()).await?;
+        let mut unit = context.begin(self.store()).await?;
         unit.users().insert(&user, Some(&hash)).await?;
         unit.publish(UserCreated { user_id: user.id, platform_user_id: None }).await?;
         unit.commit().await?;

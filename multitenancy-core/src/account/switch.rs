@@ -1,9 +1,10 @@
 use super::SignedIn;
 use crate::{
+    access::{Caller, Context},
     actor::{Actor, Origin},
     auth::Client,
     error::Result,
-    tenancy::{Caller, Realm, RequestFacts, Tenancy, live_user},
+    tenancy::{RequestFacts, Tenancy, live_user},
     tenant::TenantKey,
 };
 
@@ -34,11 +35,11 @@ impl Tenancy {
 
         let actor = Actor::PlatformUser { id: caller.user_id };
         let request_id = control.origin().request_id.clone();
-        let realm = Realm::new(Some(tenant), Origin { actor, request_id });
-        let mut unit = realm.begin(&**self.store()).await?;
+        let context = Context::resolved(Some(tenant), Origin { actor, request_id });
+        let mut unit = context.begin(self.store()).await?;
         let user = unit.users().find_by_platform_user(caller.user_id).await?;
         let user = user.ok_or_else(crate::tenant::not_found)?;
-        let signed_in = self.begin_session(&mut *unit, &realm, user, client).await?;
+        let signed_in = self.begin_session(&mut *unit, &context, user, client).await?;
         unit.commit().await?;
         Ok(signed_in)
     }

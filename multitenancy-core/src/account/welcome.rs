@@ -9,7 +9,6 @@ use crate::{
     id::{EventId, UserId},
     mail::{Mailer, Message},
     store::Store,
-    tenancy::Realm,
     user::User,
 };
 
@@ -47,13 +46,9 @@ impl EventHandler for Welcome {
         if created.platform_user_id.is_some() {
             return Ok(());
         }
-        let realm = match (delivery.tenant_context(), delivery.control_context()) {
-            (Some(context), _) => Realm::Tenant(context.clone()),
-            (None, Some(context)) => Realm::Platform(context.clone()),
-            (None, None) => return Ok(()),
-        };
+        let context = delivery.context();
         let event_id = delivery.event().event_id;
-        let mut unit = realm.read(&*self.store).await?;
+        let mut unit = context.read(&self.store).await?;
         if unit.consumed().contains(Self::NAME, event_id).await? {
             return Ok(());
         }
@@ -63,7 +58,7 @@ impl EventHandler for Welcome {
         // No unit is held while the provider answers.
         drop(unit);
         self.mailer.send(&message(user, event_id)?).await?;
-        let mut unit = realm.begin(&*self.store).await?;
+        let mut unit = context.begin(&self.store).await?;
         unit.consumed().record(Self::NAME, event_id).await?;
         unit.commit().await
     }

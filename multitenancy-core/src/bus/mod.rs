@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 
 pub use self::{in_process::InProcessBus, pattern::Pattern};
 use crate::{
+    access::Context,
     error::{Error, Result},
     event::Envelope,
-    tenant::{ControlContext, TenantContext},
 };
 
 /// Delivers events to those who subscribed to them.
@@ -37,23 +37,12 @@ pub trait EventBus: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct Delivery {
     event: Envelope,
-    context: DeliveryContext,
-}
-
-#[derive(Debug, Clone)]
-enum DeliveryContext {
-    Control(ControlContext),
-    Tenant(TenantContext),
+    context: Context,
 }
 
 impl Delivery {
-    pub(crate) fn control(event: Envelope) -> Self {
-        let context = DeliveryContext::Control(ControlContext::delivered(&event));
+    pub(crate) fn new(event: Envelope, context: Context) -> Self {
         Self { event, context }
-    }
-
-    pub(crate) fn tenant(event: Envelope, context: TenantContext) -> Self {
-        Self { event, context: DeliveryContext::Tenant(context) }
     }
 
     /// The event.
@@ -61,20 +50,9 @@ impl Delivery {
         &self.event
     }
 
-    /// The context of the event's tenant; `None` for an event of the control plane.
-    pub fn tenant_context(&self) -> Option<&TenantContext> {
-        match &self.context {
-            DeliveryContext::Tenant(context) => Some(context),
-            DeliveryContext::Control(_) => None,
-        }
-    }
-
-    /// The context of the control plane; `None` for an event of a tenant.
-    pub fn control_context(&self) -> Option<&ControlContext> {
-        match &self.context {
-            DeliveryContext::Control(context) => Some(context),
-            DeliveryContext::Tenant(_) => None,
-        }
+    /// The plane the event happened on, to work there.
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 
     /// The event's fields, as `T`.

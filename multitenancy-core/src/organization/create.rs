@@ -2,10 +2,11 @@ use tracing::Instrument;
 
 use super::provision;
 use crate::{
+    access::Caller,
     error::{Error, Result, both},
     id::{SessionId, TenantId, UserId},
     store::Store,
-    tenancy::{Caller, Tenancy, live_user},
+    tenancy::{Tenancy, live_user},
     tenant::{
         ControlContext, Isolation, Membership, Plan, Slug, Tenant, TenantName, TenantSettings, TenantStatus,
     },

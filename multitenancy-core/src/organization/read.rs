@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use crate::{
+    access::{Caller, Context},
     error::Result,
     id::TenantId,
     page::PageRequest,
-    tenancy::{Caller, Realm, Tenancy},
+    tenancy::Tenancy,
     tenant::Tenant,
 };
 
@@ -12,9 +13,9 @@ impl Tenancy {
     /// The organizations of the caller: for a user of the platform those they belong to, in the order of their
     /// making; for a user of a tenant that one.
     pub async fn own_organizations(&self, caller: &Caller) -> Result<Vec<Arc<Tenant>>> {
-        let control = match caller.realm() {
-            Realm::Tenant(context) => return Ok(vec![context.tenant().clone()]),
-            Realm::Platform(context) => context,
+        let control = match caller.context() {
+            Context::Tenant(context) => return Ok(vec![context.tenant().clone()]),
+            Context::Control(context) => context,
         };
         let mut own = Vec::new();
         let mut page = PageRequest::<TenantId>::first(PageRequest::<TenantId>::MAX_SIZE);
@@ -35,10 +36,10 @@ impl Tenancy {
     /// One of the caller's organizations. 404 `tenant_not_found` alike for one that is not there and for one that is
     /// not theirs (S80).
     pub async fn own_organization(&self, caller: &Caller, id: TenantId) -> Result<Arc<Tenant>> {
-        match caller.realm() {
-            Realm::Tenant(context) if context.tenant_id() == id => Ok(context.tenant().clone()),
-            Realm::Tenant(_) => Err(crate::tenant::not_found()),
-            Realm::Platform(context) => {
+        match caller.context() {
+            Context::Tenant(context) if context.tenant_id() == id => Ok(context.tenant().clone()),
+            Context::Tenant(_) => Err(crate::tenant::not_found()),
+            Context::Control(context) => {
                 let mut unit = self.store().read_control(context).await?;
                 let membership = unit.memberships().find(id, caller.user_id()).await?;
                 drop(unit);

@@ -5,13 +5,13 @@ use futures_util::future::join_all;
 
 use super::{Relay, backoff};
 use crate::{
+    access::Context,
     bus::Delivery,
     environment::Timestamp,
     error::{Error, Result, code},
     event::{Claim, ClaimedEvent, LeaseId},
     id::Plane,
     store::UnitOfWork,
-    tenancy::Realm,
     tenant::{ControlContext, TenantContext, TenantKey, TenantStatus},
 };
 
@@ -42,25 +42,25 @@ impl Relay {
 
     /// Delivers one batch of what is due; `false` when nothing was.
     pub(super) async fn drain_batch(&self, plane: Plane, drained: &mut Drained) -> Result<bool> {
-        let Some(realm) = self.realm(plane).await? else {
+        let Some(context) = self.context(plane).await? else {
             return Ok(false);
         };
-        match self.drain_realm(realm, drained).await {
+        match self.drain_context(context, drained).await {
             // Closed in the meantime: nothing is noted any more, and its events are told again if it is opened.
             Err(error) if error.is(code::TENANT_INACTIVE) => Ok(false),
             other => other,
         }
     }
 
-    async fn drain_realm(&self, realm: Realm, drained: &mut Drained) -> Result<bool> {
+    async fn drain_context(&self, context: Context, drained: &mut Drained) -> Result<bool> {
         let lease = LeaseId::generate(self.store.environment());
-        let claim = self.claim(&realm, lease).await?;
+        let claim = self.claim(&context, lease).await?;
         drained.next_due = claim.next_due;
         if claim.events.is_empty() {
             return Ok(false);
         }
-        let outcomes = join_all(claim.events.iter().map(|event| self.deliver(&realm, event))).await;
-        let mut unit = realm.begin(&*self.store).await?;
+        let outcomes = join_all(claim.events.iter().map(|event| self.deliver(&context, event))).await;
+        let mut unit = context.begin(&self.store).await?;
         let mut settled = drained.clone();
         for (event, outcome) in claim.events.iter().zip(outcomes) {
             self.settle(&mut *unit, lease, event, outcome, &mut settled).await?;
@@ -70,40 +70,35 @@ impl Relay {
         Ok(true)
     }
 
-    async fn realm(&self, plane: Plane) -> Result<Option<Realm>> {
+    async fn context(&self, plane: Plane) -> Result<Option<Context>> {
         let Plane::Tenant(id) = plane else {
-            return Ok(Some(Realm::Platform(ControlContext::system(REASON))));
+            return Ok(Some(Context::Control(ControlContext::system(REASON))));
         };
         let mut unit = self.store.read_control(&ControlContext::system(REASON)).await?;
         let tenant = unit.tenants().find(&TenantKey::Id(id)).await?;
         let active = tenant.filter(|tenant| tenant.status == TenantStatus::Active);
-        Ok(active.map(|tenant| Realm::Tenant(TenantContext::internal(Arc::new(tenant), REASON))))
+        Ok(active.map(|tenant| Context::Tenant(TenantContext::internal(Arc::new(tenant), REASON))))
     }
 
-    async fn claim(&self, realm: &Realm, lease: LeaseId) -> Result<Claim> {
+    async fn claim(&self, context: &Context, lease: LeaseId) -> Result<Claim> {
         // Most looks find nothing: a read does not take its turn among those who write.
-        let mut unit = realm.read(&*self.store).await?;
+        let mut unit = context.read(&self.store).await?;
         if unit.outbox().pending().await? == 0 {
             return Ok(Claim { events: Vec::new(), next_due: None });
         }
         drop(unit);
         let now = self.store.environment().now();
         let until = now + TimeDelta::from_std(self.config.lease).map_err(Error::internal)?;
-        let mut unit = realm.begin(&*self.store).await?;
+        let mut unit = context.begin(&self.store).await?;
         let claim = unit.outbox().claim(lease, now, until, self.config.batch).await?;
         unit.commit().await?;
         Ok(claim)
     }
 
-    async fn deliver(&self, realm: &Realm, claimed: &ClaimedEvent) -> Result<()> {
+    async fn deliver(&self, context: &Context, claimed: &ClaimedEvent) -> Result<()> {
         let event = claimed.envelope.clone();
-        let delivery = match realm {
-            Realm::Platform(_) => Delivery::control(event),
-            Realm::Tenant(context) => {
-                let context = TenantContext::delivered(context.tenant().clone(), &event)?;
-                Delivery::tenant(event, context)
-            }
-        };
+        let context = context.delivered(&event)?;
+        let delivery = Delivery::new(event, context);
         tokio::time::timeout(self.config.timeout, self.bus.publish(Arc::new(delivery)))
             .await
             .unwrap_or_else(|elapsed| Err(Error::internal(elapsed)))

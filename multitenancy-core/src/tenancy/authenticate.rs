@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use super::{Caller, Realm, Tenancy};
+use super::Tenancy;
 use crate::{
+    access::{Caller, Context},
     actor::{Actor, Origin, RequestId},
     auth::Claims,
     environment::Timestamp,
@@ -42,26 +43,26 @@ impl Tenancy {
     /// tenant is not.
     pub async fn authenticate(&self, access_token: &str, facts: &RequestFacts) -> Result<Caller> {
         let now = self.environment().now();
-        let (claims, realm) = self.token_realm_at(access_token, facts, now).await?;
-        let roles = self.inner.principals.roles(&claims, &realm, &*self.inner.store, now).await?;
-        Ok(Caller { realm, user_id: claims.sub, session_id: claims.sid, roles })
+        let (claims, context) = self.token_context_at(access_token, facts, now).await?;
+        let roles = self.inner.principals.roles(&claims, &context, &self.inner.store, now).await?;
+        Ok(Caller { context, user_id: claims.sub, session_id: claims.sid, roles })
     }
 
     /// What a token says and where it is good, whatever has become of its session and its user.
-    pub(crate) async fn token_realm(
+    pub(crate) async fn token_context(
         &self,
         access_token: &str,
         facts: &RequestFacts,
-    ) -> Result<(Arc<Claims>, Realm)> {
-        self.token_realm_at(access_token, facts, self.environment().now()).await
+    ) -> Result<(Arc<Claims>, Context)> {
+        self.token_context_at(access_token, facts, self.environment().now()).await
     }
 
-    async fn token_realm_at(
+    async fn token_context_at(
         &self,
         access_token: &str,
         facts: &RequestFacts,
         now: Timestamp,
-    ) -> Result<(Arc<Claims>, Realm)> {
+    ) -> Result<(Arc<Claims>, Context)> {
         let claims = self.inner.tokens.verify_at(access_token, now)?;
         let (tenant, actor) = match claims.plane() {
             Plane::Control => (None, Actor::PlatformUser { id: claims.sub }),
@@ -75,8 +76,8 @@ impl Tenancy {
         if let Some(tenant) = &tenant {
             tenant.require_active()?;
         }
-        let realm = Realm::new(tenant, Origin { actor, request_id: facts.request_id.clone() });
-        Ok((claims, realm))
+        let context = Context::resolved(tenant, Origin { actor, request_id: facts.request_id.clone() });
+        Ok((claims, context))
     }
 
     /// Where a request without a credential belongs: the tenant it chooses, or else the platform. There is no default
@@ -84,13 +85,13 @@ impl Tenancy {
     ///
     /// 404 `tenant_not_found`, 403 `tenant_mismatch` when its parts disagree or it names a tenant without choosing
     /// one, 403 `tenant_inactive`.
-    pub async fn realm(&self, facts: &RequestFacts) -> Result<Realm> {
+    pub async fn context(&self, facts: &RequestFacts) -> Result<Context> {
         let tenant = self.chosen_tenant(facts).await?;
-        Ok(Realm::new(tenant, Origin::anonymous(facts.request_id.clone())))
+        Ok(Context::resolved(tenant, Origin::anonymous(facts.request_id.clone())))
     }
 
-    /// The tenant a request without a credential chooses. As [`realm`](Self::realm), and 400 `tenant_required` when it
-    /// chooses none.
+    /// The tenant a request without a credential chooses. As [`context`](Self::context), and 400 `tenant_required` when
+    /// it chooses none.
     pub async fn tenant_context(&self, facts: &RequestFacts) -> Result<TenantContext> {
         let tenant = self.chosen_tenant(facts).await?.ok_or_else(crate::tenant::required)?;
         Ok(TenantContext::resolved(tenant, Origin::anonymous(facts.request_id.clone())))

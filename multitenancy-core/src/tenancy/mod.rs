@@ -4,17 +4,12 @@ mod authenticate;
 mod builder;
 mod directory;
 mod principals;
-mod realm;
 mod worker;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use self::principals::{live_user, require_membership};
-pub use self::{
-    authenticate::RequestFacts,
-    builder::TenancyBuilder,
-    realm::{Caller, Realm},
-};
+pub use self::{authenticate::RequestFacts, builder::TenancyBuilder};
 use self::{directory::TenantDirectory, principals::Principals, worker::Worker};
 use tokio::sync::Semaphore;
 

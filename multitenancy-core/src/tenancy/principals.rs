@@ -6,8 +6,8 @@ use std::sync::{
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
 
-use super::Realm;
 use crate::{
+    access::Context,
     auth::Claims,
     environment::Timestamp,
     error::{Error, Result, code},
@@ -46,21 +46,21 @@ impl Principals {
     pub async fn roles(
         &self,
         claims: &Claims,
-        realm: &Realm,
-        store: &dyn Store,
+        context: &Context,
+        store: &Arc<dyn Store>,
         now: Timestamp,
     ) -> Result<Arc<[Role]>> {
-        let key = (realm.plane(), claims.sid);
+        let key = (context.plane(), claims.sid);
         if let Some(known) = self.known.get(&key)
             && (TimeDelta::zero()..Self::MAX_AGE).contains(&(now - known.read_at))
         {
             return Ok(known.roles);
         }
         let before = self.ends.load(Ordering::Acquire);
-        let mut unit = realm.read(store).await?;
+        let mut unit = context.read(store).await?;
         let user = live_user(&mut *unit, claims.sid, claims.sub).await?;
         drop(unit);
-        require_membership(store, realm.plane(), &user).await?;
+        require_membership(&**store, context.plane(), &user).await?;
         let roles: Arc<[Role]> = user.roles.into();
         self.remember(key, Principal { roles: roles.clone(), read_at: now }, before);
         Ok(roles)

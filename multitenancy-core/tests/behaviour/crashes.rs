@@ -10,7 +10,7 @@ use std::{
 
 use multitenancy_core::{Caller, ControlContext, Error, Store, Tenancy, tenant::TenantStatus};
 use multitenancy_testkit::{
-    PlaneContext, ProbedStore, fixtures,
+    ProbedStore, fixtures,
     probe::{Call, Moment},
     within_limit,
 };
@@ -105,7 +105,7 @@ async fn sweep(crash: Crash, moment: Moment, fails: bool) -> usize {
             next.create_organization(&ada, organization(&process.slug())).await.unwrap();
             assert_nothing_orphaned(&app.store, &provisioned).await;
         }
-        let events = published(&app.store, &PlaneContext::control()).await;
+        let events = published(&app.store, &fixtures::control()).await;
         let told = events.iter().filter(|event| event.event_type == "tenant.created").count();
         assert_eq!(told, step, "{process:?}: each organization is told once");
         if ended {

@@ -6,11 +6,11 @@ use std::{
 };
 
 use multitenancy_core::{
-    Plane, Tenant,
+    Context, Plane, Tenant,
     bus::{Delivery, Subscription},
     tenant::TenantStatus,
 };
-use multitenancy_testkit::{PlaneContext, ProbedStore, fixtures, isolation::assert_apart, probe::Call};
+use multitenancy_testkit::{ProbedStore, fixtures, isolation::assert_apart, probe::Call};
 
 use crate::support::{ADA, App};
 
@@ -40,7 +40,7 @@ async fn s8_the_background_touches_the_tenant_at_hand_alone() {
     let (owner, _) = app.owner_of("globex").await;
     let mut tenants = Vec::new();
     for slug in ["acme", "globex"] {
-        let realm = app.tenancy.realm(&crate::support::naming(&[slug])).await.unwrap();
+        let realm = app.tenancy.context(&crate::support::naming(&[slug])).await.unwrap();
         app.caller(&realm, ADA).await;
         tenants.push(realm.plane());
     }
@@ -74,7 +74,7 @@ async fn s8_a_delivered_event_has_its_tenants_context() {
         async { Ok(()) }
     });
     let app = App::composed(|store| store, |builder| builder.subscribe(subscription.unwrap()));
-    let globex = PlaneContext::Tenant(app.tenant("globex").await.0);
+    let globex = Context::Tenant(app.tenant("globex").await.0);
     let (acme, realm) = app.tenant("acme").await;
     app.caller(&realm, ADA).await;
     app.caller(&app.platform().await, ADA).await;
@@ -82,14 +82,10 @@ async fn s8_a_delivered_event_has_its_tenants_context() {
         app.tenancy.relay().drain(plane).await.unwrap();
     }
     let delivered = delivered.lock().unwrap().clone();
-    let contexts = delivered.iter().map(|delivery| match delivery.tenant_context() {
-        Some(context) => PlaneContext::Tenant(context.clone()),
-        None => PlaneContext::Control(delivery.control_context().unwrap().clone()),
-    });
     let mut tried = BTreeSet::new();
-    for context in contexts {
-        assert_apart(&app.store, &context, &globex).await;
-        assert_apart(&app.store, &globex, &context).await;
+    for context in delivered.iter().map(|delivery| delivery.context()) {
+        assert_apart(&app.store, context, &globex).await;
+        assert_apart(&app.store, &globex, context).await;
         tried.insert(context.plane());
     }
     assert_eq!(tried.into_iter().collect::<Vec<_>>(), [Plane::Control, Plane::Tenant(acme.tenant_id())]);

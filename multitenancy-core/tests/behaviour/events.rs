@@ -10,13 +10,13 @@ use std::{
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    Error, ErrorKind, EventId, Result, TenancyBuilder, TenantContext, UnitOfWorkExt,
+    Context, Error, ErrorKind, EventId, Result, TenancyBuilder, TenantContext, UnitOfWorkExt,
     bus::{Delivery, EventBus, EventHandler, InProcessBus, Subscription},
     environment::monotonic,
     relay::{Drained, RelayConfig},
     tenant::TenantStatus,
 };
-use multitenancy_testkit::{PlaneContext, TestEvent, fixtures, rounds};
+use multitenancy_testkit::{ContextExt, TestEvent, fixtures, rounds};
 use tokio::task::JoinSet;
 
 use crate::support::{App, set_status};
@@ -55,21 +55,21 @@ fn numbers(told: &Told) -> Vec<(String, u64)> {
 }
 
 /// An application with these subscribers, and a tenant to publish in.
-async fn app(subscriptions: Vec<Subscription>, config: RelayConfig) -> (App, PlaneContext) {
+async fn app(subscriptions: Vec<Subscription>, config: RelayConfig) -> (App, Context) {
     let app = App::composed(
         |store| store,
         |builder| subscriptions.into_iter().fold(builder.relay(config), TenancyBuilder::subscribe),
     );
-    let plane = PlaneContext::Tenant(app.tenant("acme").await.0);
+    let plane = Context::Tenant(app.tenant("acme").await.0);
     (app, plane)
 }
 
-pub async fn drain(app: &App, plane: &PlaneContext) -> Drained {
+pub async fn drain(app: &App, plane: &Context) -> Drained {
     app.tenancy.relay().drain(plane.plane()).await.unwrap()
 }
 
 /// Puts the clock to whenever something is due, until nothing is.
-pub async fn drain_all(app: &App, plane: &PlaneContext, mut drained: Drained) {
+pub async fn drain_all(app: &App, plane: &Context, mut drained: Drained) {
     for _ in 0..50 {
         let Some(due) = drained.next_due else { return };
         app.clock.set(due);
@@ -121,7 +121,7 @@ async fn s95_a_crash_after_telling_tells_again() {
     let crash = Arc::new(AtomicBool::new(false));
     let bus = Crashing { inner: InProcessBus::default(), crash: crash.clone() };
     let app = App::composed(|store| store, |builder| builder.bus(bus).subscribe(subscription));
-    let plane = PlaneContext::Tenant(app.tenant("acme").await.0);
+    let plane = Context::Tenant(app.tenant("acme").await.0);
     for round in 0..20 {
         plane.publish(&app.store, [TestEvent::new("a", round)]).await;
         crash.store(true, Ordering::Release);

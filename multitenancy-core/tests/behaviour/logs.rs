@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    Error, ErrorKind, Plane, Realm, Result, Tenancy,
+    Context, Error, ErrorKind, Plane, Result, Tenancy,
     auth::Client,
     bus::{Delivery, Subscription},
     mail::{Mailer, Message},
@@ -62,7 +62,7 @@ impl Mailer for FaultyMailer {
 /// Fails as handlers do: with an error of the store, and by a panic.
 async fn faulty_handler(tenancy: Arc<Mutex<Option<Tenancy>>>, delivery: Arc<Delivery>) -> Result<()> {
     let tenancy = tenancy.lock().unwrap().clone();
-    let (Some(tenancy), Some(context)) = (tenancy, delivery.tenant_context()) else { return Ok(()) };
+    let (Some(tenancy), Some(context)) = (tenancy, delivery.context().as_tenant()) else { return Ok(()) };
     assert!(delivery.event().event_type != "user.logged_in", "the handler panics on purpose");
     let mut unit = tenancy.store().begin(context).await?;
     let user = delivery.event().payload["user_id"].as_str().unwrap_or_default().parse()?;
@@ -74,7 +74,7 @@ async fn faulty_handler(tenancy: Arc<Mutex<Option<Tenancy>>>, delivery: Arc<Deli
 /// Somebody's whole visit, as far as it comes; the tokens they are given are added to `secrets`.
 async fn visit(
     tenancy: Tenancy,
-    realm: Realm,
+    realm: Context,
     address: String,
     secrets: Arc<Mutex<Vec<String>>>,
 ) -> Result<()> {

@@ -16,7 +16,7 @@ use multitenancy_core::{
     tenant::{TenantKey, TenantStatus},
 };
 use multitenancy_testkit::{
-    PlaneContext, ProbedStore,
+    ProbedStore,
     cancellation::{CancelAfter, Cut},
     fixtures,
     probe::{Call, Moment},
@@ -88,7 +88,7 @@ async fn an_organization_is_complete() {
     let mut unit = app.store.read(&fixtures::context(&acme)).await.unwrap();
     assert_eq!(unit.users().password_hash(inside.user.id).await.unwrap(), None, "no default password");
 
-    let event = crate::support::published(&app.store, &PlaneContext::control()).await;
+    let event = crate::support::published(&app.store, &fixtures::control()).await;
     let created = event.iter().find(|event| event.event_type == "tenant.created").unwrap();
     assert_eq!(created.payload["tenant_id"], acme.id.to_string());
     assert_eq!(created.payload["slug"], "acme");
@@ -198,7 +198,7 @@ async fn it_goes_on_when_its_caller_goes() {
     let creating = app.tenancy.create_organization(&ada, organization("acme"));
     assert!(CancelAfter::new(creating, 1, Cut::AtOnce).await.is_none(), "gone");
     multitenancy_testkit::within_limit("the organization", async {
-        while app.tenancy.realm(&crate::support::naming(&["acme"])).await.is_err() {
+        while app.tenancy.context(&crate::support::naming(&["acme"])).await.is_err() {
             tokio::task::yield_now().await;
         }
     })

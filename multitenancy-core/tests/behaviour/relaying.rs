@@ -9,7 +9,7 @@ use std::{
 };
 
 use multitenancy_core::{
-    Error, Store, Tenancy, TenancyBuilder, Tenant,
+    Context, Error, Store, Tenancy, TenancyBuilder, Tenant,
     auth::{KeyRing, SigningKey},
     bus::{Delivery, Subscription},
     environment::monotonic,
@@ -17,7 +17,7 @@ use multitenancy_core::{
     relay::RelayConfig,
     tenant::TenantStatus,
 };
-use multitenancy_testkit::{PlaneContext, ProbedStore, TestEvent, fixtures, probe::Call, within_limit};
+use multitenancy_testkit::{ContextExt, ProbedStore, TestEvent, fixtures, probe::Call, within_limit};
 use tokio::time::Instant;
 
 use crate::support::{SECRET, set_status};
@@ -49,8 +49,8 @@ fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::default())
 }
 
-async fn tenant(store: &Arc<dyn Store>, slug: &str) -> PlaneContext {
-    PlaneContext::Tenant(fixtures::active_tenant(&**store, slug).await)
+async fn tenant(store: &Arc<dyn Store>, slug: &str) -> Context {
+    Context::Tenant(fixtures::active_tenant(&**store, slug).await)
 }
 
 async fn wait_for(log: &Log, count: usize) -> Vec<(String, Instant)> {
@@ -68,7 +68,7 @@ async fn wait_for(log: &Log, count: usize) -> Vec<(String, Instant)> {
 async fn an_event_is_told_promptly() {
     let store = memory();
     let (_running, log) = running(store.clone(), RelayConfig::default(), |_| Duration::ZERO);
-    let planes = [PlaneContext::control(), tenant(&store, "acme").await, tenant(&store, "globex").await];
+    let planes = [fixtures::control(), tenant(&store, "acme").await, tenant(&store, "globex").await];
     let mut slowest = Duration::ZERO;
     for round in 0..30 {
         let plane = &planes[round % planes.len()];
@@ -86,7 +86,7 @@ async fn an_event_is_told_promptly() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_looks_through_all_outboxes() {
     let store = memory();
-    let mut planes = vec![PlaneContext::control()];
+    let mut planes = vec![fixtures::control()];
     for index in 0..30 {
         planes.push(tenant(&store, &format!("tenant-{index}")).await);
     }
@@ -158,7 +158,7 @@ async fn an_activation_is_noticed() {
     let id = acme.id;
     set_status(&store, id, TenantStatus::Active, TenantStatus::Suspended).await;
     let knowing = fixtures::context(&Tenant { status: TenantStatus::Suspended, ..acme });
-    PlaneContext::Tenant(knowing).publish(&store, [TestEvent::new("a", 1)]).await;
+    Context::Tenant(knowing).publish(&store, [TestEvent::new("a", 1)]).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(log.lock().unwrap().is_empty());
     set_status(&store, id, TenantStatus::Suspended, TenantStatus::Active).await;

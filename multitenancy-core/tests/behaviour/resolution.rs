@@ -54,7 +54,7 @@ async fn s3_a_realm_is_what_all_parts_name() {
     let id = acme.tenant_id().to_string();
     assert_eq!(app.platform().await.plane(), Plane::Control);
     for keys in [&["acme"][..], &[&id], &["acme", &id], &[&id, "acme", "acme"]] {
-        let realm = app.tenancy.realm(&naming(keys)).await.unwrap();
+        let realm = app.tenancy.context(&naming(keys)).await.unwrap();
         assert_eq!(realm.plane(), Plane::Tenant(acme.tenant_id()), "{keys:?}");
         assert_eq!(app.tenancy.tenant_context(&naming(keys)).await.unwrap().tenant_id(), acme.tenant_id());
     }
@@ -64,16 +64,16 @@ async fn s3_a_realm_is_what_all_parts_name() {
         (&["nowhere", "acme"], "tenant_not_found"),
         (&["nowhere"], "tenant_not_found"),
     ] {
-        assert_eq!(code(app.tenancy.realm(&naming(keys)).await), refusal, "{keys:?}");
+        assert_eq!(code(app.tenancy.context(&naming(keys)).await), refusal, "{keys:?}");
         assert_eq!(code(app.tenancy.tenant_context(&naming(keys)).await), refusal, "{keys:?}");
     }
     let required = shown(app.tenancy.tenant_context(&naming(&[])).await);
     assert_eq!((required.0, required.1), (ErrorKind::Malformed, "tenant_required"));
     set_status(&app.store, globex.tenant_id(), TenantStatus::Active, TenantStatus::Suspended).await;
-    assert_eq!(code(app.tenancy.realm(&naming(&["globex"])).await), "tenant_inactive");
+    assert_eq!(code(app.tenancy.context(&naming(&["globex"])).await), "tenant_inactive");
     let waiting = fixtures::tenant(&*app.store, "initech");
     fixtures::register(&*app.store, &waiting).await;
-    assert_eq!(code(app.tenancy.realm(&naming(&["initech"])).await), "tenant_inactive");
+    assert_eq!(code(app.tenancy.context(&naming(&["initech"])).await), "tenant_inactive");
 }
 
 /// S1, S57: the token decides. A request that names another tenant besides is refused, whether that one exists or
@@ -128,18 +128,18 @@ async fn s1_what_asserts_a_tenant_does_not_choose_it() {
     let id = acme.tenant_id().to_string();
     for asserted in [&[][..], &["acme"], &[&id], &["acme", &id]] {
         app.tenancy.authenticate(token.expose_secret(), &facts(&[], asserted)).await.unwrap();
-        let realm = app.tenancy.realm(&facts(&["acme"], asserted)).await.unwrap();
+        let realm = app.tenancy.context(&facts(&["acme"], asserted)).await.unwrap();
         assert_eq!(realm.plane().tenant(), Some(acme.tenant_id()));
     }
     for asserted in [&["globex"][..], &["nowhere"], &["acme", "globex"]] {
         let (alone, beside) = (facts(&[], asserted), facts(&["acme"], asserted));
         for facts in [&alone, &beside] {
             assert_eq!(code(app.tenancy.authenticate(token.expose_secret(), facts).await), "tenant_mismatch");
-            assert_eq!(code(app.tenancy.realm(facts).await), "tenant_mismatch");
+            assert_eq!(code(app.tenancy.context(facts).await), "tenant_mismatch");
             assert_eq!(code(app.tenancy.tenant_context(facts).await), "tenant_mismatch");
         }
     }
-    assert_eq!(code(app.tenancy.realm(&facts(&[], &["acme"])).await), "tenant_mismatch", "it is no choice");
+    assert_eq!(code(app.tenancy.context(&facts(&[], &["acme"])).await), "tenant_mismatch", "it is no choice");
 }
 
 /// S1: a token of the platform is of no tenant, and one that names a tenant besides is refused.
@@ -171,10 +171,10 @@ async fn a_context_tells_who_and_in_which_request() {
     let origin = caller.tenant_context().unwrap().origin();
     assert_eq!(origin.actor, Actor::TenantUser { id: ada.id });
     assert_eq!(origin.request_id.as_ref().map(RequestId::as_str), Some("request-7"));
-    let realm = app.tenancy.realm(&facts).await.unwrap();
+    let realm = app.tenancy.context(&facts).await.unwrap();
     let unit = app.store.control(match &realm {
-        multitenancy_core::Realm::Platform(context) => context,
-        multitenancy_core::Realm::Tenant(_) => panic!("nobody named a tenant"),
+        multitenancy_core::Context::Control(context) => context,
+        multitenancy_core::Context::Tenant(_) => panic!("nobody named a tenant"),
     });
     assert_eq!(unit.await.unwrap().origin().actor, Actor::Anonymous);
 }
@@ -198,8 +198,8 @@ async fn six_hundred_tenants_resolve_from_memory() {
     unit.commit().await.unwrap();
     for turn in 0..3 {
         for (slug, id) in &tenants {
-            let by_slug = app.tenancy.realm(&naming(&[slug])).await.unwrap();
-            let by_id = app.tenancy.realm(&naming(&[&id.to_string()])).await.unwrap();
+            let by_slug = app.tenancy.context(&naming(&[slug])).await.unwrap();
+            let by_id = app.tenancy.context(&naming(&[&id.to_string()])).await.unwrap();
             assert_eq!((by_slug.plane(), by_id.plane()), (Plane::Tenant(*id), Plane::Tenant(*id)));
         }
         assert_eq!(count(&log, "tenants.find"), TENANTS, "turn {turn}: once each");
@@ -222,7 +222,7 @@ async fn what_is_remembered_ends_with_its_time() {
     app.tenant("acme").await;
     let looks = async || {
         let before = count(&log, "tenants.find");
-        app.tenancy.realm(&naming(&["acme"])).await.unwrap();
+        app.tenancy.context(&naming(&["acme"])).await.unwrap();
         count(&log, "tenants.find") - before
     };
     looks().await;
@@ -247,7 +247,7 @@ async fn s107_a_suspension_shows_at_once() {
             set_status(&app.store, acme.tenant_id(), from, to).await;
             let active = to == TenantStatus::Active;
             for key in ["acme", &id] {
-                assert_eq!(app.tenancy.realm(&naming(&[key])).await.is_ok(), active);
+                assert_eq!(app.tenancy.context(&naming(&[key])).await.is_ok(), active);
             }
             let authenticated = app.authenticate(&signed_in).await;
             assert_eq!(authenticated.is_ok(), active);
@@ -297,13 +297,13 @@ async fn s107_no_stale_tenant_is_written_back() {
     gate.armed.add_permits(1);
     let reading = tokio::spawn({
         let tenancy = app.tenancy.clone();
-        async move { tenancy.realm(&naming(&["acme"])).await }
+        async move { tenancy.context(&naming(&["acme"])).await }
     });
     gate.arrived.acquire().await.unwrap().forget();
     set_status(&app.store, acme, TenantStatus::Active, TenantStatus::Suspended).await;
     gate.go.add_permits(1);
     assert!(reading.await.unwrap().is_ok(), "it was active when it was asked for");
-    assert_eq!(code(app.tenancy.realm(&naming(&["acme"])).await), "tenant_inactive");
+    assert_eq!(code(app.tenancy.context(&naming(&["acme"])).await), "tenant_inactive");
 }
 
 /// S66: a session that is ended after it was read and before it is remembered is not remembered as going on.
@@ -350,7 +350,7 @@ async fn s107_no_race_writes_a_stale_tenant_back() {
             let key = if reader % 2 == 0 { "acme".to_owned() } else { acme.to_string() };
             tokio::spawn(async move {
                 loop {
-                    let _either = tenancy.realm(&naming(&[&key])).await;
+                    let _either = tenancy.context(&naming(&[&key])).await;
                     tokio::task::yield_now().await;
                 }
             })
@@ -359,7 +359,7 @@ async fn s107_no_race_writes_a_stale_tenant_back() {
     for round in 0..rounds(400) {
         set_status(&app.store, acme, TenantStatus::Active, TenantStatus::Suspended).await;
         for key in ["acme".to_owned(), acme.to_string()] {
-            assert_eq!(code(app.tenancy.realm(&naming(&[&key])).await), "tenant_inactive", "round {round}");
+            assert_eq!(code(app.tenancy.context(&naming(&[&key])).await), "tenant_inactive", "round {round}");
         }
         set_status(&app.store, acme, TenantStatus::Suspended, TenantStatus::Active).await;
         random.pause(Duration::from_micros(300)).await;

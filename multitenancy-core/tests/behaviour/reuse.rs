@@ -47,18 +47,18 @@ async fn s6_what_was_the_old_tenants_does_not_lead_to_the_new_one() {
     let entered =
         app.tenancy.switch(&ada, &old.id.into(), &RequestFacts::default(), Client::default()).await.unwrap();
     let inside = app.authenticate(&entered).await.unwrap();
-    let old_realm = app.tenancy.realm(&naming(&["acme"])).await.unwrap();
+    let old_realm = app.tenancy.context(&naming(&["acme"])).await.unwrap();
     let member = app.caller(&old_realm, ADA).await;
     let signed_in = app.log_in(&old_realm, ADA).await.unwrap();
     app.tenancy.relay().drain(Plane::Tenant(old.id)).await.unwrap();
     let contexts: Vec<_> =
-        delivered.lock().unwrap().iter().filter_map(|event| event.tenant_context().cloned()).collect();
+        delivered.lock().unwrap().iter().filter_map(|event| event.context().as_tenant().cloned()).collect();
     assert!(!contexts.is_empty(), "events of the old tenant were delivered");
 
     take_back(&app, &old).await;
     let (bob, new) = app.owner_of_slug("acme", "bob@example.com").await;
     assert_ne!(new.id, old.id);
-    assert_eq!(app.tenancy.realm(&naming(&["acme"])).await.unwrap().plane(), Plane::Tenant(new.id));
+    assert_eq!(app.tenancy.context(&naming(&["acme"])).await.unwrap().plane(), Plane::Tenant(new.id));
 
     let old_id = old.id.to_string();
     for facts in [RequestFacts::default(), naming(&["acme"]), naming(&[&new.id.to_string()])] {
@@ -70,8 +70,8 @@ async fn s6_what_was_the_old_tenants_does_not_lead_to_the_new_one() {
             assert_eq!(code(refreshed), "invalid_refresh_token");
         }
     }
-    assert_eq!(code(app.tenancy.realm(&naming(&[&old_id])).await), "tenant_not_found");
-    assert_eq!(code(app.tenancy.realm(&naming(&["acme", &old_id])).await), "tenant_mismatch");
+    assert_eq!(code(app.tenancy.context(&naming(&[&old_id])).await), "tenant_not_found");
+    assert_eq!(code(app.tenancy.context(&naming(&["acme", &old_id])).await), "tenant_mismatch");
     assert_eq!(
         code(
             app.tenancy
@@ -95,7 +95,7 @@ async fn s6_what_was_the_old_tenants_does_not_lead_to_the_new_one() {
     }
 
     // The new tenant holds its owner and nobody else.
-    let realm = app.tenancy.realm(&naming(&["acme"])).await.unwrap();
+    let realm = app.tenancy.context(&naming(&["acme"])).await.unwrap();
     assert_eq!(shown(app.log_in(&realm, ADA).await).1, "invalid_credentials");
     let mut unit = app.store.read(&fixtures::context(&new)).await.unwrap();
     assert_eq!(unit.outbox().pending().await.unwrap(), 1, "the owner's user.created");

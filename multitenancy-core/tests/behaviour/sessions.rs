@@ -1,21 +1,21 @@
 //! S57, S62, S66, S67: going on, leaving, and entering an organization.
 
 use multitenancy_core::{
-    ControlContext, ErrorKind, Plane, Role, UserId,
+    Context, ControlContext, ErrorKind, Plane, Role, UserId,
     auth::{Client, Scope},
     secret::{Purpose, SecretToken},
     tenancy::RequestFacts,
     tenant::TenantStatus,
     user::ProfileUpdate,
 };
-use multitenancy_testkit::{PlaneContext, fixtures, rounds};
+use multitenancy_testkit::{fixtures, rounds};
 use secrecy::ExposeSecret;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::support::{ADA, App, code, naming, refresh_token, set_status, shown};
 
-async fn set_active(app: &App, plane: &PlaneContext, id: UserId, is_active: bool) {
+async fn set_active(app: &App, plane: &Context, id: UserId, is_active: bool) {
     let mut unit = plane.begin(&app.store).await.unwrap();
     let mut user = unit.users().find_for_update(id).await.unwrap().unwrap();
     user.is_active = is_active;
@@ -89,7 +89,7 @@ async fn a_session_ends_at_its_time() {
 async fn s66_a_refresh_needs_an_active_user_and_tenant() {
     let app = App::new();
     let (context, realm) = app.tenant("acme").await;
-    let plane = PlaneContext::Tenant(context.clone());
+    let plane = Context::Tenant(context.clone());
     let ada = app.register(&realm, ADA).await.id;
     let signed_in = app.log_in(&realm, ADA).await.unwrap();
     let refresh = async || app.tenancy.refresh(&refresh_token(&signed_in), &RequestFacts::default()).await;
@@ -165,7 +165,7 @@ async fn s66_signing_out_ends_the_session_at_once() {
 async fn s66_others_changes_show_within_a_second() {
     let app = App::new();
     let (context, realm) = app.tenant("acme").await;
-    let plane = PlaneContext::Tenant(context);
+    let plane = Context::Tenant(context);
     let ada = app.register(&realm, ADA).await.id;
     let signed_in = app.log_in(&realm, ADA).await.unwrap();
     let session = app.authenticate(&signed_in).await.unwrap().session_id();
@@ -186,7 +186,7 @@ async fn s66_others_changes_show_within_a_second() {
 async fn s84_roles_are_those_of_now() {
     let app = App::new();
     let (context, realm) = app.tenant("acme").await;
-    let plane = PlaneContext::Tenant(context);
+    let plane = Context::Tenant(context);
     let ada = app.register(&realm, ADA).await.id;
     let signed_in = app.log_in(&realm, ADA).await.unwrap();
     assert_eq!(app.authenticate(&signed_in).await.unwrap().roles(), [Role::MEMBER]);
@@ -230,7 +230,7 @@ async fn s67_switching_checks_the_membership_now() {
     assert_eq!(shown(switch(&bob, "globex").await).1, "tenant_inactive");
     assert_eq!(shown(switch(&ada, "globex").await), nowhere, "nor is its status told to others");
     set_status(&app.store, globex.id, TenantStatus::Suspended, TenantStatus::Active).await;
-    let plane = PlaneContext::Tenant(fixtures::context(&globex));
+    let plane = Context::Tenant(fixtures::context(&globex));
     let there = switch(&bob, "globex").await.unwrap().user.id;
     set_active(&app, &plane, there, false).await;
     assert_eq!(shown(switch(&bob, "globex").await).1, "account_inactive");
@@ -254,7 +254,7 @@ async fn s67_losing_the_membership_ends_what_was_entered() {
             unit.memberships().remove(acme.id, ada.user_id()).await.unwrap();
             unit.commit().await.unwrap();
         } else {
-            set_active(&app, &PlaneContext::control(), ada.user_id(), false).await;
+            set_active(&app, &fixtures::control(), ada.user_id(), false).await;
         }
         app.clock.advance(Duration::from_secs(1));
         assert_eq!(code(app.authenticate(&entered).await), "invalid_token");
@@ -298,7 +298,7 @@ async fn a_closed_tenant_takes_in_nobody() {
 async fn s78_a_profile_update_changes_the_profile_alone() {
     let app = App::new();
     let (context, realm) = app.tenant("acme").await;
-    let plane = PlaneContext::Tenant(context);
+    let plane = Context::Tenant(context);
     let caller = app.caller(&realm, ADA).await;
     let pending = async || plane.read(&app.store).await.unwrap().outbox().pending().await.unwrap();
     let (before, told) = (app.tenancy.profile(&caller).await.unwrap(), pending().await);

@@ -9,7 +9,7 @@ use multitenancy_core::{
     ControlContext, ErrorKind, Store, User, UserId, auth::Client, environment::monotonic,
 };
 use multitenancy_testkit::{
-    PlaneContext, ProbedStore, SeededRandom, fixtures,
+    ContextExt, ProbedStore, SeededRandom, fixtures,
     probe::{Call, Moment},
 };
 
@@ -31,7 +31,7 @@ async fn s41_every_account_looks_the_same() {
     let app = App::new();
     let realm = app.platform().await;
     let without_password = fixtures::user("no-password@example.com");
-    PlaneContext::control().add_user(&app.store, &without_password).await;
+    fixtures::control().add_user(&app.store, &without_password).await;
     for (address, is_active, email_verified) in [
         ("active@example.com", true, true),
         ("inactive@example.com", false, true),
@@ -109,7 +109,7 @@ async fn s42_time_tells_nothing() {
     let app = App::new();
     let realm = app.platform().await;
     app.register(&realm, STATES[1]).await;
-    PlaneContext::control().add_user(&app.store, &fixtures::user(STATES[2])).await;
+    fixtures::control().add_user(&app.store, &fixtures::user(STATES[2])).await;
     let inactive = app.register(&realm, STATES[3]).await.id;
     change(&app.store, inactive, |user| user.is_active = false).await;
 
@@ -208,7 +208,7 @@ async fn what_changes_during_the_hashing_counts() {
 async fn an_address_taken_during_the_hashing_is_refused() {
     let armed = Arc::new(AtomicBool::new(false));
     let take = |store: Arc<dyn Store>| async move {
-        PlaneContext::control().add_user(&store, &fixtures::user("ADA@example.com")).await;
+        fixtures::control().add_user(&store, &fixtures::user("ADA@example.com")).await;
     };
     let app = App::composed(|store| meddling(store, armed.clone(), take), |builder| builder);
     let realm = app.platform().await;

@@ -1,7 +1,7 @@
 use std::{process::Command, sync::Arc};
 
 use multitenancy_core::{
-    Caller, ControlContext, Environment, ErrorKind, Realm, Result, Role, Store, Tenancy, TenancyBuilder,
+    Caller, Context, ControlContext, Environment, ErrorKind, Result, Role, Store, Tenancy, TenancyBuilder,
     Tenant, TenantContext, TenantId, User,
     account::{Credentials, Registration, SignedIn},
     auth::{Client, KeyRing, SigningKey},
@@ -11,7 +11,7 @@ use multitenancy_core::{
     tenancy::RequestFacts,
     tenant::TenantStatus,
 };
-use multitenancy_testkit::{MemoryMailer, MockClock, PlaneContext, SeededRandom, fixtures};
+use multitenancy_testkit::{MemoryMailer, MockClock, SeededRandom, fixtures};
 use secrecy::{ExposeSecret, SecretString};
 
 pub const PASSWORD: &str = "lintel-walnut-46-orbit";
@@ -44,22 +44,22 @@ impl App {
         Self { store, tenancy, clock, mailer }
     }
 
-    pub async fn platform(&self) -> Realm {
-        self.tenancy.realm(&RequestFacts::default()).await.unwrap()
+    pub async fn platform(&self) -> Context {
+        self.tenancy.context(&RequestFacts::default()).await.unwrap()
     }
 
     /// A new tenant, and its realm.
-    pub async fn tenant(&self, slug: &str) -> (TenantContext, Realm) {
+    pub async fn tenant(&self, slug: &str) -> (TenantContext, Context) {
         let context = fixtures::active_tenant(&*self.store, slug).await;
-        let realm = self.tenancy.realm(&naming(&[slug])).await.unwrap();
+        let realm = self.tenancy.context(&naming(&[slug])).await.unwrap();
         (context, realm)
     }
 
-    pub async fn register(&self, realm: &Realm, address: &str) -> User {
+    pub async fn register(&self, realm: &Context, address: &str) -> User {
         self.tenancy.register(realm, registration(address)).await.unwrap()
     }
 
-    pub async fn log_in(&self, realm: &Realm, address: &str) -> Result<SignedIn> {
+    pub async fn log_in(&self, realm: &Context, address: &str) -> Result<SignedIn> {
         self.tenancy.log_in(realm, credentials(address, PASSWORD), Client::default()).await
     }
 
@@ -68,7 +68,7 @@ impl App {
     }
 
     /// Somebody new who has signed in.
-    pub async fn caller(&self, realm: &Realm, address: &str) -> Caller {
+    pub async fn caller(&self, realm: &Context, address: &str) -> Caller {
         self.register(realm, address).await;
         let signed_in = self.log_in(realm, address).await.unwrap();
         self.authenticate(&signed_in).await.unwrap()
@@ -132,7 +132,7 @@ pub fn member() -> Vec<Role> {
 }
 
 /// The undelivered events of a plane: those that are due, one after the other of each aggregate.
-pub async fn published(store: &Arc<dyn Store>, plane: &PlaneContext) -> Vec<Envelope> {
+pub async fn published(store: &Arc<dyn Store>, plane: &Context) -> Vec<Envelope> {
     let mut events = Vec::new();
     // Looked at in a unit that is dropped, so they stay.
     let mut unit = plane.begin(store).await.unwrap();

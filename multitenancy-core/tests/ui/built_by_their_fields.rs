@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use multitenancy_core::{
-    Caller, ControlContext, Realm, Role, SessionId, Tenant, TenantContext, UserId, actor::Origin,
+    Caller, ControlContext, Context, Role, SessionId, Tenant, TenantContext, UserId, actor::Origin,
 };
 
 fn tenant_context(tenant: Arc<Tenant>, origin: Origin) -> TenantContext {
@@ -14,8 +14,8 @@ fn control_context(origin: Origin) -> ControlContext {
     ControlContext { origin }
 }
 
-fn caller(realm: Realm, user_id: UserId, session_id: SessionId) -> Caller {
-    Caller { realm, user_id, session_id, roles: Arc::new([Role::OWNER]) }
+fn caller(context: Context, user_id: UserId, session_id: SessionId) -> Caller {
+    Caller { context, user_id, session_id, roles: Arc::new([Role::OWNER]) }
 }
 
 fn main() {}

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use multitenancy_core::{Caller, Realm, Role, actor::Origin};
+use multitenancy_core::{Caller, Context, Role, actor::Origin};
 
 fn promoted(mut caller: Caller) {
     caller.roles = Arc::new([Role::SUPER_ADMIN]);
 }
 
-fn realm(origin: Origin) -> Realm {
-    Realm::new(None, origin)
+fn context(origin: Origin) -> Context {
+    Context::resolved(None, origin)
 }
 
 fn main() {}

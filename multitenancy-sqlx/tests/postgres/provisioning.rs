@@ -86,7 +86,7 @@ fn tenancy(store: Arc<dyn Store>) -> Tenancy {
 /// A user of the platform who has signed in.
 async fn ada(tenancy: &Tenancy) -> Caller {
     let facts = RequestFacts::default();
-    let realm = tenancy.realm(&facts).await.unwrap();
+    let realm = tenancy.context(&facts).await.unwrap();
     let (email, password) =
         ("ada@example.com".to_owned(), SecretString::from("correct horse battery staple"));
     let registration = Registration { email: email.clone(), password: password.clone(), full_name: None };

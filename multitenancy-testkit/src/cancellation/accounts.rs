@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use multitenancy_core::{
-    Caller, ErrorKind, Realm, SessionId, Store, Tenancy, TenantContext, Timestamp, User,
+    Caller, Context, ErrorKind, SessionId, Store, Tenancy, TenantContext, Timestamp, User,
     account::{Credentials, Registration, SignedIn},
     auth::{Client, KeyRing, Session, SigningKey},
     tenancy::RequestFacts,
@@ -10,10 +10,7 @@ use multitenancy_core::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{sweep, units::yielding};
-use crate::{
-    PlaneContext,
-    fixtures::{self, email},
-};
+use crate::fixtures::{self, email};
 
 const PASSWORD: &str = "lintel-walnut-46-orbit";
 const ADA: &str = "ada@example.com";
@@ -22,8 +19,8 @@ const ADA: &str = "ada@example.com";
 pub(super) struct Application {
     pub store: Arc<dyn Store>,
     pub tenancy: Tenancy,
-    pub plane: PlaneContext,
-    pub realm: Realm,
+    pub plane: Context,
+    pub realm: Context,
 }
 
 impl Application {
@@ -34,17 +31,17 @@ impl Application {
             Tenancy::builder_dyn(yielding(&store)).keys(KeyRing::new(key)).without_background_work();
         let tenancy = tenancy.build().unwrap();
         let facts = RequestFacts { tenant_keys: vec![tenant.tenant_id().into()], ..RequestFacts::default() };
-        let realm = tenancy.realm(&facts).await.unwrap();
-        Self { store, tenancy, plane: PlaneContext::Tenant(tenant), realm }
+        let realm = tenancy.context(&facts).await.unwrap();
+        Self { store, tenancy, plane: Context::Tenant(tenant), realm }
     }
 
-    pub async fn register(&self, realm: &Realm, address: &str) -> User {
+    pub async fn register(&self, realm: &Context, address: &str) -> User {
         let registration =
             Registration { email: address.into(), password: PASSWORD.into(), full_name: Some("Ada".into()) };
         self.tenancy.register(realm, registration).await.unwrap()
     }
 
-    pub async fn log_in(&self, realm: &Realm, address: &str) -> SignedIn {
+    pub async fn log_in(&self, realm: &Context, address: &str) -> SignedIn {
         self.tenancy.log_in(realm, credentials(address), Client::default()).await.unwrap()
     }
 

@@ -13,14 +13,14 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{self, Poll},
 };
 
-use multitenancy_core::{EventId, Result, Store};
+use multitenancy_core::{Context, EventId, Result, Store};
 use tokio::task::JoinSet;
 
 pub use self::{accounts::*, organizations::*, storage::*, storm::*, units::*};
-use crate::{PlaneContext, retrying, within_limit};
+use crate::{retrying, within_limit};
 
 /// When a call that waits is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl<W: Future> CancelAfter<W> {
 impl<W: Future> Future for CancelAfter<W> {
     type Output = Option<W::Output>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
         if self.polls == 0 {
             self.work = None;
         }
@@ -128,7 +128,7 @@ where
 /// [`cancel_at_every_poll`], and after each time the next ones on that plane find it in order.
 async fn sweep<T, P, W, C>(
     store: &Arc<dyn Store>,
-    plane: &PlaneContext,
+    plane: &Context,
     prepare: impl FnMut(usize) -> P,
     work: impl FnMut(T) -> W,
     mut check: impl FnMut(T, bool) -> C,
@@ -157,7 +157,7 @@ async fn sweep<T, P, W, C>(
 }
 
 /// Opens a unit, writes a mark, commits, and finds it: a write that was acknowledged is there (S29).
-async fn borrow_next(store: &Arc<dyn Store>, plane: &PlaneContext) {
+async fn borrow_next(store: &Arc<dyn Store>, plane: &Context) {
     let mark = EventId::generate(store.environment());
     let write = || async {
         let mut unit = plane.begin(store).await?;

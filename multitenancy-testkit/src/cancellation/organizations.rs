@@ -7,7 +7,7 @@ use std::{
 };
 
 use multitenancy_core::{
-    Caller, ControlContext, Store, Tenant, Timestamp, UnitOfWork,
+    Caller, Context, ControlContext, Store, Tenant, Timestamp, UnitOfWork,
     auth::Client,
     organization::NewOrganization,
     tenancy::RequestFacts,
@@ -15,7 +15,7 @@ use multitenancy_core::{
 };
 
 use super::{accounts::Application, sweep};
-use crate::{PlaneContext, fixtures, within_limit};
+use crate::{fixtures, within_limit};
 
 /// Creating an organization: once begun it goes on without its caller, and is completely there in the end.
 pub async fn creating_an_organization(store: Arc<dyn Store>) {
@@ -36,7 +36,7 @@ pub async fn creating_an_organization(store: Arc<dyn Store>) {
         assert!(owner.is_some_and(|owner| owner.is_owner), "no owner");
     };
     let prepare = |attempt| async move { format!("cut-{attempt}").parse().unwrap() };
-    sweep(&app.store, &PlaneContext::control(), prepare, create, check).await;
+    sweep(&app.store, &fixtures::control(), prepare, create, check).await;
 }
 
 /// Entering an organization from the platform: the session, its events and the date are there, or nothing.
@@ -45,7 +45,7 @@ pub async fn switching(store: Arc<dyn Store>) {
     let ada = &owner(app).await;
     let globex = organization(&"globex".parse().unwrap());
     let tenant = &app.tenancy.create_organization(ada, globex).await.unwrap();
-    let plane = &PlaneContext::Tenant(fixtures::context(tenant));
+    let plane = &Context::Tenant(fixtures::context(tenant));
     let state = || async move {
         let mut unit: Box<dyn UnitOfWork> = plane.read(&app.store).await.unwrap();
         let user = unit.users().find_by_platform_user(ada.user_id()).await.unwrap().expect("the owner");
@@ -68,7 +68,7 @@ pub async fn switching(store: Arc<dyn Store>) {
 
 /// A user of the platform who has signed in.
 async fn owner(app: &Application) -> Caller {
-    let platform = app.tenancy.realm(&RequestFacts::default()).await.unwrap();
+    let platform = app.tenancy.context(&RequestFacts::default()).await.unwrap();
     app.register(&platform, "ada@example.com").await;
     app.authenticate(&app.log_in(&platform, "ada@example.com").await).await
 }

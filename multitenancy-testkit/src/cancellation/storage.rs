@@ -1,17 +1,17 @@
 use std::sync::Arc;
 
-use multitenancy_core::{Store, Tenant, TenantContext, store::fleet::Tenants};
+use multitenancy_core::{Context, Store, Tenant, TenantContext, store::fleet::Tenants};
 
 use super::{sweep, units::yielding};
 use crate::{
-    PlaneContext, TestEvent,
+    ContextExt, TestEvent,
     fixtures::{self, context, email, user},
 };
 
 /// Making a tenant's storage: done again, it is complete, and nobody else's is touched.
 pub async fn provisioning(store: Arc<dyn Store>) {
     let (store, probed) = (&store, &yielding(&store));
-    let neighbour = PlaneContext::Tenant(fixtures::active_tenant(&**store, "neighbour").await);
+    let neighbour = Context::Tenant(fixtures::active_tenant(&**store, "neighbour").await);
     let prepare = |attempt| async move {
         let tenant = fixtures::tenant(&**store, &format!("cut-{attempt}"));
         fixtures::register(&**store, &tenant).await;
@@ -19,7 +19,7 @@ pub async fn provisioning(store: Arc<dyn Store>) {
     };
     let provision = |tenant: Tenant| async move { probed.provision(&tenant).await };
     let check = |tenant: Tenant, finished: bool| async move {
-        let plane = PlaneContext::Tenant(context(&tenant));
+        let plane = Context::Tenant(context(&tenant));
         if !finished {
             crate::retrying(|| store.provision(&tenant)).await.unwrap();
         }
@@ -37,10 +37,10 @@ pub async fn provisioning(store: Arc<dyn Store>) {
 /// Removing a tenant's storage: done again, nothing is left, and nobody else's is touched.
 pub async fn deprovisioning(store: Arc<dyn Store>) {
     let (store, probed) = (&store, &yielding(&store));
-    let neighbour = PlaneContext::Tenant(fixtures::active_tenant(&**store, "neighbour").await);
+    let neighbour = Context::Tenant(fixtures::active_tenant(&**store, "neighbour").await);
     let prepare = |attempt| async move {
         let context = fixtures::active_tenant(&**store, &format!("cut-{attempt}")).await;
-        PlaneContext::Tenant(context.clone()).add_user(store, &user("ada@example.com")).await;
+        Context::Tenant(context.clone()).add_user(store, &user("ada@example.com")).await;
         context
     };
     let deprovision = |context: TenantContext| async move { probed.deprovision(context.tenant()).await };
@@ -63,7 +63,7 @@ pub async fn deprovisioning(store: Arc<dyn Store>) {
 /// Bringing every plane to the newest schema: done again, it is complete.
 pub async fn migrating(store: Arc<dyn Store>) {
     let (store, probed) = (&store, &yielding(&store));
-    let plane = &PlaneContext::Tenant(fixtures::active_tenant(&**store, "acme").await);
+    let plane = &Context::Tenant(fixtures::active_tenant(&**store, "acme").await);
     let ada = &user("ada@example.com");
     plane.add_user(store, ada).await;
     let migrate = |()| async move { probed.migrate().await };
@@ -90,5 +90,5 @@ pub async fn looking_at_the_fleet(store: Arc<dyn Store>) {
         probed.fleet().history(tenant).await.map(drop)
     };
     let check = |(), _finished: bool| async {};
-    sweep(store, &PlaneContext::Tenant(neighbour), |_| async {}, look, check).await;
+    sweep(store, &Context::Tenant(neighbour), |_| async {}, look, check).await;
 }

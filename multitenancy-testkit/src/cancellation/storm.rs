@@ -8,11 +8,11 @@ use std::{
     },
 };
 
-use multitenancy_core::{Error, EventId, Result, Store};
+use multitenancy_core::{Context, Error, EventId, Result, Store};
 use tokio::task::JoinSet;
 
 use super::{CancelAfter, Cut};
-use crate::{PlaneContext, SeededRandom, fixtures::active_tenant, planes, rounds};
+use crate::{SeededRandom, fixtures::active_tenant, planes, rounds};
 
 /// How many work at once.
 const TASKS: usize = 16;
@@ -73,8 +73,8 @@ where
 
 /// Two thousand times (S28, S29): nobody works on another's plane, and what was acknowledged is there.
 pub async fn storm(store: Arc<dyn Store>) {
-    let another = PlaneContext::Tenant(active_tenant(&*store, "another").await);
-    let planes: Arc<[PlaneContext]> = planes(&store).await.into_iter().chain([another]).collect();
+    let another = Context::Tenant(active_tenant(&*store, "another").await);
+    let planes: Arc<[Context]> = planes(&store).await.into_iter().chain([another]).collect();
     let (working, on) = (store.clone(), planes.clone());
     let work = move |number| {
         let (store, planes) = (working.clone(), on.clone());
@@ -95,7 +95,7 @@ pub async fn storm(store: Arc<dyn Store>) {
     }
 }
 
-async fn write(store: &Arc<dyn Store>, plane: &PlaneContext) -> Result<EventId> {
+async fn write(store: &Arc<dyn Store>, plane: &Context) -> Result<EventId> {
     let mark = EventId::generate(store.environment());
     let mut unit = plane.begin(store).await?;
     if unit.plane() != plane.plane() || !unit.consumed().record("storm", mark).await? {

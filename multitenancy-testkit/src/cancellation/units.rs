@@ -13,7 +13,7 @@ use multitenancy_core::{
 
 use super::sweep;
 use crate::{
-    PlaneContext, ProbedStore, TestEvent, assert_fails,
+    ContextExt, ProbedStore, TestEvent, assert_fails,
     fixtures::{self, after, email, instant, lease, refresh_digest, session, user},
     outbox, planes, retrying,
     session::begin_session,
@@ -92,7 +92,7 @@ pub async fn writing_the_registry(store: Arc<dyn Store>) {
         let membership = unit.memberships().find(tenant.id, tenant.owner_id).await.unwrap();
         assert_eq!(membership.is_some(), found.is_some());
     };
-    sweep(store, &PlaneContext::control(), prepare, write, check).await;
+    sweep(store, &fixtures::control(), prepare, write, check).await;
 }
 
 /// Suspending a tenant: whatever the registry says afterwards, that is how what is written in it fares (S117).
@@ -129,7 +129,7 @@ async fn moving(store: &Arc<dyn Store>, from: TenantStatus, to: TenantStatus) {
         }
     };
     let work = |_| try_set_status(probed, tenant, from, to);
-    sweep(store, &PlaneContext::control(), prepare, work, check).await;
+    sweep(store, &fixtures::control(), prepare, work, check).await;
 }
 
 /// The commit alone: it happens or it does not.
@@ -191,7 +191,7 @@ pub async fn reading_the_registry(store: Arc<dyn Store>) {
         unit.memberships().list(tenant.owner_id, &PageRequest::default()).await?;
         Ok(())
     };
-    sweep(&store, &PlaneContext::control(), |_| async {}, read, |(), _| async {}).await;
+    sweep(&store, &fixtures::control(), |_| async {}, read, |(), _| async {}).await;
 }
 
 /// Claiming and settling events: an event is settled, or is there as if nobody had touched it.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{claim, ids, lease_end, nothing, numbers};
 use crate::{
-    TestEvent,
+    ContextExt, TestEvent,
     fixtures::{after, instant, lease, moment},
     planes,
 };

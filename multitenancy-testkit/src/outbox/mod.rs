@@ -7,7 +7,7 @@ mod settle;
 use std::sync::Arc;
 
 use multitenancy_core::{
-    EventId, Store, Timestamp, UnitOfWorkExt, UserId,
+    Context, EventId, Store, Timestamp, UnitOfWorkExt, UserId,
     actor::Actor,
     event::{Aggregate, Claim, ClaimedEvent, Envelope, LeaseId},
 };
@@ -15,7 +15,7 @@ use serde_json::json;
 
 pub use self::{claim::*, race::*, settle::*};
 use crate::{
-    PlaneContext, TestEvent,
+    ContextExt, TestEvent,
     fixtures::{after, instant, lease, moment, odd_object, user},
     planes,
 };
@@ -131,7 +131,7 @@ pub(crate) fn lease_end(now: Timestamp) -> Timestamp {
 /// Claims in a unit of its own, for 30 s from `now`.
 pub(crate) async fn claim(
     store: &Arc<dyn Store>,
-    plane: &PlaneContext,
+    plane: &Context,
     lease: LeaseId,
     now: Timestamp,
     limit: u32,
@@ -162,7 +162,7 @@ fn number(event: &Envelope) -> (String, u64) {
     (event.aggregate.id.clone(), number)
 }
 
-async fn pending(store: &Arc<dyn Store>, plane: &PlaneContext) -> u64 {
+async fn pending(store: &Arc<dyn Store>, plane: &Context) -> u64 {
     let mut unit = plane.read(store).await.unwrap();
     unit.outbox().pending().await.unwrap()
 }

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use multitenancy_core::{EventId, Result, Store, UnitOfWorkExt, environment::monotonic};
+use multitenancy_core::{Context, EventId, Result, Store, UnitOfWorkExt, environment::monotonic};
 use tokio::task::JoinSet;
 
 use super::number;
 use crate::{
-    PlaneContext, SeededRandom, TestEvent,
+    SeededRandom, TestEvent,
     fixtures::{after, instant, lease},
     planes, retrying, rounds, within_limit,
 };
@@ -59,7 +59,7 @@ pub async fn race_of_writers_and_relays_loses_nothing(store: Arc<dyn Store>) {
 
 struct Race {
     store: Arc<dyn Store>,
-    plane: PlaneContext,
+    plane: Context,
     random: Arc<SeededRandom>,
     written: AtomicBool,
     /// The numbers delivered of each aggregate, in the order of their delivery.
@@ -69,7 +69,7 @@ struct Race {
 }
 
 impl Race {
-    fn new(store: &Arc<dyn Store>, plane: PlaneContext, random: &Arc<SeededRandom>) -> Self {
+    fn new(store: &Arc<dyn Store>, plane: Context, random: &Arc<SeededRandom>) -> Self {
         Self {
             store: store.clone(),
             plane,

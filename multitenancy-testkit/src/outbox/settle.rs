@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use multitenancy_core::{EventId, Store, event::LeaseId};
+use multitenancy_core::{Context, EventId, Store, event::LeaseId};
 
 use super::{claim, ids, lease_end, nothing, numbers, pending};
 use crate::{
-    PlaneContext, TestEvent,
+    ContextExt, TestEvent,
     fixtures::{after, instant, lease, moment},
     planes,
 };
@@ -18,13 +18,7 @@ enum Settle {
 }
 
 impl Settle {
-    async fn apply(
-        self,
-        store: &Arc<dyn Store>,
-        plane: &PlaneContext,
-        lease: LeaseId,
-        event: EventId,
-    ) -> bool {
+    async fn apply(self, store: &Arc<dyn Store>, plane: &Context, lease: LeaseId, event: EventId) -> bool {
         let mut unit = plane.begin(store).await.unwrap();
         let outbox = unit.outbox();
         let settled = match self {

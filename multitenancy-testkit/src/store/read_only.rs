@@ -6,7 +6,7 @@ use multitenancy_core::{
 };
 
 use crate::{
-    TestEvent, failure,
+    ContextExt, TestEvent, failure,
     fixtures::{self, after, instant, lease, password_hash, refresh_digest, session, user},
     outbox, planes,
     session::begin_session,

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use multitenancy_core::{Error, Isolation, Store, Tenant, UnitOfWorkExt, tenant::TenantStatus};
+use multitenancy_core::{Context, Error, Isolation, Store, Tenant, UnitOfWorkExt, tenant::TenantStatus};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinSet;
 
 use crate::{
-    PlaneContext, TestEvent, failure,
+    ContextExt, TestEvent, failure,
     fixtures::{self, context, user},
     rounds, within_limit,
 };
@@ -56,7 +56,7 @@ pub async fn provision_1_many_at_once_make_one(store: Arc<dyn Store>) {
             outcome.unwrap();
         }
         for tenant in &tenants {
-            let plane = PlaneContext::Tenant(context(tenant));
+            let plane = Context::Tenant(context(tenant));
             plane.add_user(&store, &user("ada@example.com")).await;
             plane.publish(&store, [TestEvent::new("a", 1)]).await;
         }
@@ -72,7 +72,7 @@ pub async fn provision_2_refuses_an_unknown_isolation(store: Arc<dyn Store>) {
         let outcome = store.provision(&tenant).await;
         if store.isolations().contains(&isolation) {
             outcome.unwrap();
-            PlaneContext::Tenant(context(&tenant)).add_user(&store, &user("ada@example.com")).await;
+            Context::Tenant(context(&tenant)).add_user(&store, &user("ada@example.com")).await;
         } else {
             let error: Error = failure(outcome);
             assert!(!error.is_retryable(), "trying again does not help: {error:?}");
@@ -113,7 +113,7 @@ pub async fn a_tenant_of_any_status_opens(store: Arc<dyn Store>) {
         let tenant = Tenant { status, ..fixtures::tenant(&*store, &format!("tenant-{index}")) };
         fixtures::register(&*store, &tenant).await;
         store.provision(&tenant).await.unwrap();
-        PlaneContext::Tenant(context(&tenant)).add_user(&store, &user("ada@example.com")).await;
+        Context::Tenant(context(&tenant)).add_user(&store, &user("ada@example.com")).await;
     }
 }
 
@@ -134,9 +134,9 @@ pub(crate) fn expose(secret: SecretString) -> String {
 }
 
 /// A tenant with a user and an event in it.
-async fn inhabited(store: &Arc<dyn Store>, slug: &str) -> (Tenant, PlaneContext, multitenancy_core::User) {
+async fn inhabited(store: &Arc<dyn Store>, slug: &str) -> (Tenant, Context, multitenancy_core::User) {
     let context = fixtures::active_tenant(&**store, slug).await;
-    let (tenant, plane) = ((**context.tenant()).clone(), PlaneContext::Tenant(context));
+    let (tenant, plane) = ((**context.tenant()).clone(), Context::Tenant(context));
     let ada = user("ada@example.com");
     let mut unit = plane.begin(store).await.unwrap();
     unit.users().insert(&ada, None).await.unwrap();
@@ -145,7 +145,7 @@ async fn inhabited(store: &Arc<dyn Store>, slug: &str) -> (Tenant, PlaneContext,
     (tenant, plane, ada)
 }
 
-async fn assert_lives(store: &Arc<dyn Store>, plane: &PlaneContext, inhabitant: &multitenancy_core::User) {
+async fn assert_lives(store: &Arc<dyn Store>, plane: &Context, inhabitant: &multitenancy_core::User) {
     let mut unit = plane.read(store).await.unwrap();
     assert_eq!(unit.users().find(inhabitant.id).await.unwrap().as_ref(), Some(inhabitant));
     assert_eq!(unit.outbox().pending().await.unwrap(), 1);

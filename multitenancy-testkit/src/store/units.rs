@@ -7,13 +7,13 @@ use std::{
 };
 
 use multitenancy_core::{
-    ControlContext, Environment, Error, ErrorKind, EventId, Plane, Result, Store, TenantContext, UnitOfWork,
-    UnitOfWorkExt, actor::Actor,
+    Context, ControlContext, Environment, Error, ErrorKind, EventId, Plane, Result, Store, TenantContext,
+    UnitOfWork, UnitOfWorkExt, actor::Actor,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    PlaneContext, TestEvent,
+    ContextExt, TestEvent,
     fixtures::{self, refresh_digest, session, user},
     planes, retrying, rounds, within_limit,
 };
@@ -21,7 +21,7 @@ use crate::{
 /// A unit tells its plane, whose work it is, its context, and the store's time.
 pub async fn a_unit_tells_where_it_is(store: Arc<dyn Store>) {
     let tenant = fixtures::active_tenant(&*store, "acme").await;
-    for plane in [PlaneContext::control(), PlaneContext::Tenant(tenant.clone())] {
+    for plane in [fixtures::control(), Context::Tenant(tenant.clone())] {
         for unit in [plane.begin(&store).await.unwrap(), plane.read(&store).await.unwrap()] {
             assert_eq!(unit.plane(), plane.plane());
             assert_eq!(unit.origin().actor, Actor::System { reason: "test".into() });
@@ -118,7 +118,7 @@ pub async fn store_3_crossed_units_do_not_deadlock(store: Arc<dyn Store>) {
 /// once one is free, it opens.
 pub async fn store_4_opening_fails_when_overloaded(store: Arc<dyn Store>) {
     const MANY: usize = 200;
-    let plane = PlaneContext::Tenant(fixtures::active_tenant(&*store, "acme").await);
+    let plane = Context::Tenant(fixtures::active_tenant(&*store, "acme").await);
     let (holding, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let mut tasks = JoinSet::new();
     for _ in 0..MANY {

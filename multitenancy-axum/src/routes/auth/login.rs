@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::TokensBody;
 use crate::{
-    extract::{CurrentRealm, Json, Peer},
+    extract::{CurrentContext, Json, Peer},
     problem::Problem,
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct Request {
 )]
 pub(crate) async fn handler(
     State(tenancy): State<Tenancy>,
-    realm: CurrentRealm,
+    realm: CurrentContext,
     Peer(client): Peer,
     Json(request): Json<Request>,
 ) -> Result<Json<TokensBody>, Problem> {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{CurrentRealm, Json},
+    extract::{CurrentContext, Json},
     problem::Problem,
     routes::users::UserBody,
 };
@@ -45,7 +45,7 @@ pub(crate) struct Request {
 )]
 pub(crate) async fn handler(
     State(tenancy): State<Tenancy>,
-    realm: CurrentRealm,
+    realm: CurrentContext,
     Json(request): Json<Request>,
 ) -> Result<(StatusCode, Json<UserBody>), Problem> {
     let registration =

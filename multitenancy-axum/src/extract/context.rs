@@ -4,27 +4,27 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
-use multitenancy_core::{Realm, Tenancy};
+use multitenancy_core::{Context, Tenancy};
 
 use crate::{facts, problem::Problem, request_scope::RequestScope};
 
-/// The realm of a request without a credential: the tenant that the request names, or else the platform.
+/// The context of a request without a credential: the tenant that the request names, or else the platform.
 ///
 /// It ignores `Authorization`: a client that logs in again may still send its old token.
 ///
 /// 404 `tenant_not_found`; 403 `tenant_inactive`, and `tenant_mismatch` when the parts of the request disagree.
 #[derive(Debug, Clone)]
-pub struct CurrentRealm(Realm);
+pub struct CurrentContext(Context);
 
-impl Deref for CurrentRealm {
-    type Target = Realm;
+impl Deref for CurrentContext {
+    type Target = Context;
 
-    fn deref(&self) -> &Realm {
+    fn deref(&self) -> &Context {
         &self.0
     }
 }
 
-impl<S> FromRequestParts<S> for CurrentRealm
+impl<S> FromRequestParts<S> for CurrentContext
 where
     Tenancy: FromRef<S>,
     S: Send + Sync,
@@ -34,8 +34,8 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let tenancy = Tenancy::from_ref(state);
         let facts = facts::read(parts, tenancy.resolution())?;
-        let realm = tenancy.realm(&facts).await?;
-        RequestScope::record(parts, realm.plane(), None);
-        Ok(Self(realm))
+        let context = tenancy.context(&facts).await?;
+        RequestScope::record(parts, context.plane(), None);
+        Ok(Self(context))
     }
 }
