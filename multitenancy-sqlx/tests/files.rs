@@ -5,7 +5,8 @@ mod common;
 
 use common::{open, url};
 use multitenancy_core::{
-    ControlContext, ControlTransaction, ErrorKind, Store, TenantId, tenant::TenantStatus,
+    ControlContext, ControlTransaction, ErrorKind, Store, TenantId, store::change_status,
+    tenant::TenantStatus,
 };
 use multitenancy_sqlx::SqliteStore;
 use multitenancy_testkit::fixtures::{context, provisioned, tenant};
@@ -177,8 +178,8 @@ async fn s6_a_freed_slug_gets_a_new_file() {
     sqlx::query(note).execute(late.conn()).await.unwrap();
 
     let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
-    let (active, provisioning) = (TenantStatus::Active, TenantStatus::Provisioning);
-    assert!(unit.tenants().set_status(old.id, active, provisioning, old.updated_at).await.unwrap());
+    let changed = change_status(&store, &mut unit, &old, TenantStatus::Provisioning, old.updated_at).await;
+    assert!(changed.unwrap().is_some());
     assert!(unit.tenants().withdraw(old.id).await.unwrap());
     store.deprovision(&old).await.unwrap();
     unit.commit().await.unwrap();

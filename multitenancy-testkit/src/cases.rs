@@ -12,7 +12,8 @@ macro_rules! __store_cases {
                 find_1_is_none_for_none find_2_matches_exactly set_status_1_compares_and_sets
                 set_status_2_is_signalled_on_commit set_status_3_lets_nothing_commit_in_a_closed_tenant
                 set_status_3_counts_when_it_is_committed set_status_3_stands_in_every_race
-                set_status_4_lets_commit_again withdraw_1_spares_what_has_become_active
+                set_status_4_lets_commit_again close_1_can_be_repeated
+                reopen_1_leaves_a_suspended_tenant_closed withdraw_1_spares_what_has_become_active
                 withdraw_2_takes_memberships_and_frees_the_slug list_gives_all_by_id_page_by_page
             }
             membership {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta};
 use multitenancy_core::{
-    Context, ControlContext, Environment, Isolation, Plane, SessionId, Store, Tenant, TenantContext,
+    Context, ControlContext, Environment, Isolation, Plane, Result, SessionId, Store, Tenant, TenantContext,
     TenantId, Timestamp, User, UserId,
     auth::{Client, PasswordHash, Session},
     event::LeaseId,
     secret::{Purpose, SecretToken, TokenDigest},
+    store::change_status,
     tenant::{Plan, TenantSettings, TenantStatus},
     user::{Email, Profile, Role},
 };
@@ -139,6 +140,18 @@ pub async fn provisioned_in(store: &dyn Store, slug: &str, isolation: Isolation)
     register(store, &tenant).await;
     store.provision(&tenant).await.unwrap();
     tenant
+}
+
+/// Moves a registered tenant from one status to another, with its fence, and commits it.
+///
+/// # Panics
+/// When the tenant has another status.
+pub async fn set_status(store: &dyn Store, id: TenantId, from: TenantStatus, to: TenantStatus) -> Result<()> {
+    let mut unit = store.control(&ControlContext::system("test")).await?;
+    let tenant = unit.tenants().find(&id.into()).await?.expect("a registered tenant");
+    let tenant = Tenant { status: from, ..tenant };
+    let changed = change_status(store, &mut *unit, &tenant, to, after(1)).await?;
+    changed.expect("a tenant of this status").commit(store, unit).await.map(drop)
 }
 
 /// The context to work in an active tenant with storage, of the store's default isolation.

@@ -114,6 +114,14 @@ impl<S: Store> Store for MeteredStore<S> {
         self.inner.deprovision(tenant).await
     }
 
+    async fn close(&self, tenant: &Tenant) -> Result<()> {
+        self.inner.close(tenant).await
+    }
+
+    async fn reopen(&self, tenant: &Tenant) -> Result<()> {
+        self.inner.reopen(tenant).await
+    }
+
     async fn ping(&self) -> Result<()> {
         self.inner.ping().await
     }

@@ -4,13 +4,12 @@ use async_trait::async_trait;
 
 use super::{Control, unit::MemoryUnit};
 use crate::{
-    environment::Timestamp,
     error::Result,
     id::{TenantId, UserId},
     page::{Page, PageRequest},
     tenant::{
-        Membership, MembershipRepository, Tenant, TenantKey, TenantRepository, TenantStatus, domain_taken,
-        slug_taken,
+        Membership, MembershipRepository, StatusChange, Tenant, TenantKey, TenantRepository, TenantStatus,
+        domain_taken, slug_taken,
     },
 };
 
@@ -50,18 +49,12 @@ impl TenantRepository for MemoryUnit<Control> {
         Ok(self.working.registry.tenants.values().find(|tenant| key.names(tenant)).cloned())
     }
 
-    async fn set_status(
-        &mut self,
-        id: TenantId,
-        from: TenantStatus,
-        to: TenantStatus,
-        at: Timestamp,
-    ) -> Result<bool> {
-        let row = self.writable()?.registry.tenants.get_mut(&id).filter(|tenant| tenant.status == from);
-        let Some(tenant) = row else { return Ok(false) };
-        tenant.status = to;
-        tenant.updated_at = at;
-        self.changed_tenants.push(id);
+    async fn set_status(&mut self, change: &StatusChange) -> Result<bool> {
+        let row = self.writable()?.registry.tenants.get_mut(&change.tenant);
+        let Some(tenant) = row.filter(|tenant| tenant.status == change.from) else { return Ok(false) };
+        tenant.status = change.to;
+        tenant.updated_at = change.at;
+        self.changed_tenants.push(change.tenant);
         Ok(true)
     }
 

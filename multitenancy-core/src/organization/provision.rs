@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result, code},
     id::{TenantId, UserId},
     page::PageRequest,
-    store::{Store, UnitOfWorkExt},
+    store::{Store, UnitOfWorkExt, change_status},
     tenancy::Tenancy,
     tenant::{ControlContext, Tenant, TenantContext, TenantCreated, TenantStatus},
     user::{Role, User, UserCreated},
@@ -105,16 +105,15 @@ async fn activate(store: &dyn Store, tenant: &Tenant) -> Result<Tenant> {
     let now = store.environment().now();
     let status = tenant.status.transition(TenantStatus::Active)?;
     let mut unit = store.control(&ControlContext::system(REASON)).await?;
-    if !unit.tenants().set_status(tenant.id, tenant.status, status, now).await? {
+    let Some(changed) = change_status(store, &mut *unit, tenant, status, now).await? else {
         match unit.tenants().find(&tenant.id.into()).await? {
             Some(found) if found.status == status => return Ok(found),
             _ => {}
         }
         return Err(Error::of(code::INVALID_TRANSITION).with_context("tenant", tenant.id));
-    }
+    };
     unit.publish(TenantCreated::from(tenant)).await?;
-    unit.commit().await?;
-    Ok(Tenant { status, updated_at: now, ..tenant.clone() })
+    changed.commit(store, unit).await
 }
 
 /// Takes back a registration, storage first: a crash in between leaves a row for the next start to find, never

@@ -19,13 +19,19 @@
 pub mod fleet;
 mod repositories;
 mod signals;
+mod status;
 
 use std::future::Future;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-pub use self::{fleet::Fleet, repositories::ports, signals::Signals};
+pub use self::{
+    fleet::Fleet,
+    repositories::ports,
+    signals::Signals,
+    status::{ChangedStatus, change_status},
+};
 use crate::{
     actor::Origin,
     environment::Environment,
@@ -85,6 +91,21 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// 1. Removing what is not there succeeds.
     async fn deprovision(&self, tenant: &Tenant) -> Result<()>;
+
+    /// Raises the fence around a tenant that is about to be suspended or canceled: what is written inside it does not commit
+    /// any more. Called by [`change_status`], whose unit holds the tenant's row in the registry meanwhile. A store whose
+    /// commits look at the registry itself has nothing to do.
+    ///
+    /// 1. Closing a tenant again succeeds, and so does closing one that has no storage.
+    /// 2. Commits that are under way are waited for.
+    async fn close(&self, tenant: &Tenant) -> Result<()>;
+
+    /// Lowers the fence around a tenant, if the registry calls it active by then. Waits for a unit that holds the tenant's
+    /// row in the registry.
+    ///
+    /// 1. A tenant that the registry calls closed stays closed.
+    /// 2. Reopening a tenant that is not closed succeeds.
+    async fn reopen(&self, tenant: &Tenant) -> Result<()>;
 
     /// Fails when the store can not be used now.
     async fn ping(&self) -> Result<()>;

@@ -10,7 +10,9 @@ pub mod ports {
         id::{EventId, SessionId, TenantId, UserId},
         page::{Page, PageRequest},
         secret::TokenDigest,
-        tenant::{Membership, MembershipRepository, Tenant, TenantKey, TenantRepository, TenantStatus},
+        tenant::{
+            Membership, MembershipRepository, StatusChange, Tenant, TenantKey, TenantRepository, TenantStatus,
+        },
         user::{Email, User, UserRepository},
     };
 }
@@ -65,7 +67,7 @@ macro_rules! each_repository {
         tenants: TenantRepository {
             insert(tenant: &Tenant) -> ();
             find(key: &TenantKey) -> Option<Tenant>;
-            set_status(id: TenantId, from: TenantStatus, to: TenantStatus, at: Timestamp) -> bool;
+            set_status(change: &StatusChange) -> bool;
             withdraw(id: TenantId) -> bool;
             list(status: Option<TenantStatus>, page: &PageRequest<TenantId>) -> Page<Tenant, TenantId>;
         }

@@ -15,7 +15,8 @@ pub use self::{
     context::{ControlContext, TenantContext},
     events::TenantCreated,
     repository::{
-        Membership, MembershipRepository, TenantRepository, domain_taken, slug_taken, tenant_inactive,
+        Membership, MembershipRepository, StatusChange, TenantRepository, domain_taken, slug_taken,
+        tenant_inactive,
     },
     resolution::{Domain, Resolution, TenantKey, not_found},
     slug::Slug,

@@ -23,21 +23,15 @@ pub trait TenantRepository: Send {
     /// 2. Slugs and domains match exactly.
     async fn find(&mut self, key: &TenantKey) -> Result<Option<Tenant>>;
 
-    /// Moves a tenant to `status`.
+    /// Moves a tenant from one status to another. Called by [`change_status`](crate::store::change_status).
     ///
-    /// 1. `false`, and nothing happens, when the stored status is not `from`: a compare-and-set.
+    /// 1. `false`, and nothing happens, when the stored status is not [`from`](StatusChange::from): a compare-and-set.
     /// 2. On commit the change is [signalled](crate::store::Signals::tenant_changed).
     /// 3. When a commit that [closes](TenantStatus::is_closed) the tenant has returned, nothing that is written inside it
     ///    commits any more, also in units that began before: [`Forbidden`](crate::ErrorKind::Forbidden) `tenant_inactive` (S117).
     ///    Except where the context has the tenant as closed: whoever made that one knows.
     /// 4. When a commit that makes it active again has returned, they commit again.
-    async fn set_status(
-        &mut self,
-        id: TenantId,
-        from: TenantStatus,
-        to: TenantStatus,
-        at: Timestamp,
-    ) -> Result<bool>;
+    async fn set_status(&mut self, change: &StatusChange) -> Result<bool>;
 
     /// Takes back the registration of a tenant that never became active.
     ///
@@ -52,6 +46,38 @@ pub trait TenantRepository: Send {
         status: Option<TenantStatus>,
         page: &PageRequest<TenantId>,
     ) -> Result<Page<Tenant, TenantId>>;
+}
+
+/// A tenant's move from one status to another. Only [`change_status`](crate::store::change_status) makes one, so no status
+/// changes without its fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusChange {
+    pub(crate) tenant: TenantId,
+    pub(crate) from: TenantStatus,
+    pub(crate) to: TenantStatus,
+    pub(crate) at: Timestamp,
+}
+
+impl StatusChange {
+    /// The tenant.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// The status that it has.
+    pub fn from(&self) -> TenantStatus {
+        self.from
+    }
+
+    /// The status that it is to have.
+    pub fn to(&self) -> TenantStatus {
+        self.to
+    }
+
+    /// When its row changes.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
 }
 
 /// That a platform user belongs to a tenant.

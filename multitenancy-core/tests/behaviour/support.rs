@@ -1,8 +1,8 @@
 use std::{process::Command, sync::Arc};
 
 use multitenancy_core::{
-    Caller, Context, ControlContext, Environment, ErrorKind, Result, Role, Store, Tenancy, TenancyBuilder,
-    Tenant, TenantContext, TenantId, User,
+    Caller, Context, Environment, ErrorKind, Result, Role, Store, Tenancy, TenancyBuilder, Tenant,
+    TenantContext, TenantId, User,
     account::{Credentials, Registration, SignedIn},
     auth::{Client, KeyRing, SigningKey},
     event::Envelope,
@@ -152,9 +152,7 @@ pub async fn published(store: &Arc<dyn Store>, plane: &Context) -> Vec<Envelope>
 
 /// Moves a tenant on, behind the application's back.
 pub async fn set_status(store: &Arc<dyn Store>, id: TenantId, from: TenantStatus, to: TenantStatus) {
-    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
-    assert!(unit.tenants().set_status(id, from, to, store.environment().now()).await.unwrap());
-    unit.commit().await.unwrap();
+    fixtures::set_status(&**store, id, from, to).await.unwrap();
 }
 
 /// Whether this is a process of the test's own. If not, runs the test again in one, with these variables besides, and

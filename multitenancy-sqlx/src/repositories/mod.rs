@@ -13,7 +13,7 @@ use super::{
     codec,
     engine::{self, Arguments, Db},
     error::store_error,
-    unit::{Move, Unit},
+    unit::Unit,
 };
 
 mod consumed;

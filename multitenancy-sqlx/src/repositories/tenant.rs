@@ -1,15 +1,15 @@
 use async_trait::async_trait;
 use multitenancy_core::{
-    Result, Tenant, TenantId, Timestamp, UserId,
+    Result, Tenant, TenantId, UserId,
     page::{Page, PageRequest},
-    tenant::{Domain, TenantKey, TenantRepository, TenantStatus, domain_taken, slug_taken},
+    tenant::{Domain, StatusChange, TenantKey, TenantRepository, TenantStatus, domain_taken, slug_taken},
 };
 use uuid::Uuid;
 
 use super::{
-    Move, Unit,
+    Unit,
     codec::{Stored, instant, stored},
-    from_json, limit, store_error, to_json,
+    from_json, limit, to_json,
 };
 
 #[derive(sqlx::FromRow)]
@@ -91,26 +91,19 @@ impl TenantRepository for Unit {
         self.fetch_one_as(query).await
     }
 
-    async fn set_status(
-        &mut self,
-        id: TenantId,
-        from: TenantStatus,
-        to: TenantStatus,
-        at: Timestamp,
-    ) -> Result<bool> {
-        let query = sqlx::query_scalar::<_, String>(
-            "UPDATE multitenancy_tenants SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2 \
-             RETURNING isolation",
+    async fn set_status(&mut self, change: &StatusChange) -> Result<bool> {
+        let query = sqlx::query(
+            "UPDATE multitenancy_tenants SET status = $3, updated_at = $4 WHERE id = $1 AND status = $2",
         )
-        .bind(id.as_uuid())
-        .bind(from.as_str())
-        .bind(to.as_str())
-        .bind(stored(at));
-        let updated = query.fetch_optional(self.writable()?).await.map_err(store_error)?;
-        let Some(isolation) = updated else { return Ok(false) };
-        self.lease.tenant_changed(id);
-        self.moves.push(Move { tenant: id, isolation: isolation.parse()?, from, to });
-        Ok(true)
+        .bind(change.tenant().as_uuid())
+        .bind(change.from().as_str())
+        .bind(change.to().as_str())
+        .bind(stored(change.at()));
+        let changed = self.affected_one(query).await?;
+        if changed {
+            self.lease.tenant_changed(change.tenant());
+        }
+        Ok(changed)
     }
 
     async fn withdraw(&mut self, id: TenantId) -> Result<bool> {

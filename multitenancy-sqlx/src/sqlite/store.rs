@@ -343,6 +343,14 @@ impl Store for SqliteStore {
         Ok(())
     }
 
+    async fn close(&self, tenant: &Tenant) -> Result<()> {
+        self.raise_fence(tenant.id, tenant.isolation).await
+    }
+
+    async fn reopen(&self, tenant: &Tenant) -> Result<()> {
+        self.mend_fence(tenant.id, tenant.isolation).await
+    }
+
     async fn ping(&self) -> Result<()> {
         let mut unit = self.read_control(&ControlContext::system("health")).await?;
         sqlx::query("SELECT 1").execute(unit.conn()).await.map_err(store_error)?;

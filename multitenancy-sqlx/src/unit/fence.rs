@@ -11,41 +11,13 @@ use std::{
 };
 
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Error, Isolation, Result, Store, Tenant, TenantId, error::code,
+    ControlContext, ControlTransaction, Error, Result, Store, Tenant, TenantId, error::code,
     tenant::TenantStatus,
 };
 
 use super::{Engine, Unit};
 
-/// A tenant's move from one status to another.
-pub(crate) struct Move {
-    pub tenant: TenantId,
-    pub isolation: Isolation,
-    pub from: TenantStatus,
-    pub to: TenantStatus,
-}
-
 impl Unit {
-    /// Commits a unit on the control plane, with fences around the tenants that it closes.
-    pub(crate) async fn commit_registry(mut self) -> Result<()> {
-        let (store, moves) = (self.store.clone(), std::mem::take(&mut self.moves));
-        let committed = self.commit_after_raising(&moves).await;
-        let raised = |moved: &Move| moved.from.is_closed() || moved.to.is_closed() && committed.is_err();
-        for moved in moves.iter().filter(|moved| raised(moved)) {
-            if let Err(error) = store.mend_fence(moved.tenant, moved.isolation).await {
-                tracing::warn!(tenant = %moved.tenant, error = ?error, "a fence may be left standing for now");
-            }
-        }
-        committed
-    }
-
-    async fn commit_after_raising(self, moves: &[Move]) -> Result<()> {
-        for moved in moves.iter().filter(|moved| moved.to.is_closed()) {
-            self.store.raise_fence(moved.tenant, moved.isolation).await?;
-        }
-        self.lease.commit(None).await
-    }
-
     /// Commits a unit inside a tenant, unless that is closed by then.
     pub(crate) async fn commit_inside(self, tenant: TenantId) -> Result<()> {
         let store = self.store.clone();

@@ -13,7 +13,7 @@ mod work;
 
 pub use self::transaction::Transaction;
 pub(crate) use self::{
-    fence::{Mending, Move},
+    fence::Mending,
     lease::{Lease, refused},
     work::Unit,
 };

@@ -7,7 +7,7 @@ use multitenancy_core::{
 };
 use uuid::Uuid;
 
-use super::{Engine, Lease, Move, engine::Connection};
+use super::{Engine, Lease, engine::Connection};
 
 pub(crate) struct Unit {
     pub lease: Lease,
@@ -16,21 +16,18 @@ pub(crate) struct Unit {
     pub store: Engine,
     /// Whether it passes the fence around its tenant: whoever began it knows that it is closed.
     pub passes: bool,
-    /// What the registry will say when this is committed.
-    pub moves: Vec<Move>,
 }
 
 impl Unit {
     pub fn new(lease: Lease, plane: Plane, origin: &Origin, store: &Engine) -> Self {
         let (origin, store) = (origin.clone(), store.clone());
-        Self { lease, plane, origin, store, passes: false, moves: Vec::new() }
+        Self { lease, plane, origin, store, passes: false }
     }
 
     pub async fn commit(self) -> Result<()> {
         match self.plane {
-            Plane::Control => self.commit_registry().await,
             Plane::Tenant(tenant) if self.lease.writes() && !self.passes => self.commit_inside(tenant).await,
-            Plane::Tenant(_) => self.lease.commit(None).await,
+            Plane::Control | Plane::Tenant(_) => self.lease.commit(None).await,
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Isolation, Store, Tenancy, Tenant, TenantId, UnitOfWork,
+    ControlContext, Isolation, Store, Tenancy, Tenant, TenantId,
     auth::{KeyRing, SigningKey},
     environment::monotonic,
     tenant::{TenantKey, TenantStatus},
@@ -29,9 +29,7 @@ const LATER: Duration = Duration::from_secs(20);
 const CANARY: &str = "canary-7f3a";
 
 pub async fn set_status(store: &PgStore, tenant: &Tenant, from: TenantStatus, to: TenantStatus) {
-    let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
-    assert!(unit.tenants().set_status(tenant.id, from, to, store.environment().now()).await.unwrap());
-    Box::new(unit).commit().await.unwrap();
+    multitenancy_testkit::fixtures::set_status(store, tenant.id, from, to).await.unwrap();
 }
 
 pub async fn suspend(store: &PgStore, tenant: &Tenant) {

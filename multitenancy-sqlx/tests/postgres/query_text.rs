@@ -6,6 +6,7 @@ use multitenancy_core::{
     auth::{Client, Session},
     event::{Aggregate, Envelope},
     page::PageRequest,
+    store::change_status,
     tenant::{Membership, TenantKey, TenantSettings, TenantStatus},
     user::Profile,
 };
@@ -138,8 +139,8 @@ async fn register(store: &PgStore, isolation: Isolation) -> (Tenant, Vec<String>
     }
     let page = PageRequest::first(10);
     tenants.list(Some(TenantStatus::Provisioning), &page.clone().after(withdrawn.id)).await.unwrap();
-    let (from, to) = (TenantStatus::Provisioning, TenantStatus::Active);
-    assert!(tenants.set_status(tenant.id, from, to, after(1)).await.unwrap());
+    let to = TenantStatus::Active;
+    assert!(change_status(store, &mut *unit, &tenant, to, after(1)).await.unwrap().is_some());
     let member = Membership {
         tenant_id: tenant.id,
         user_id: UserId::generate(&Environment::system()),

@@ -8,6 +8,7 @@ use multitenancy_core::{
     auth::Session,
     page::PageRequest,
     secret::TokenDigest,
+    store::change_status,
     tenant::{Membership, TenantStatus},
 };
 
@@ -80,9 +81,8 @@ pub async fn writing_the_registry(store: Arc<dyn Store>) {
         unit.tenants().insert(&tenant).await?;
         let membership = Membership { tenant_id: tenant.id, user_id: tenant.owner_id, created_at: instant() };
         unit.memberships().insert(&membership).await?;
-        let (from, to) = (TenantStatus::Provisioning, TenantStatus::Active);
-        unit.tenants().set_status(tenant.id, from, to, after(1)).await?;
-        unit.commit().await
+        let changed = change_status(&**probed, &mut *unit, &tenant, TenantStatus::Active, after(1)).await?;
+        changed.expect("a new tenant").commit(&**probed, unit).await.map(drop)
     };
     let check = |tenant: Tenant, finished: bool| async move {
         let mut unit = store.read_control(control).await.unwrap();

@@ -155,6 +155,16 @@ impl Store for ProbedStore {
         self.around("deprovision", Some(plane), self.inner.deprovision(tenant)).await
     }
 
+    async fn close(&self, tenant: &Tenant) -> Result<()> {
+        let plane = Plane::Tenant(tenant.id);
+        self.around("close", Some(plane), self.inner.close(tenant)).await
+    }
+
+    async fn reopen(&self, tenant: &Tenant) -> Result<()> {
+        let plane = Plane::Tenant(tenant.id);
+        self.around("reopen", Some(plane), self.inner.reopen(tenant)).await
+    }
+
     async fn ping(&self) -> Result<()> {
         self.around("ping", None, self.inner.ping()).await
     }

@@ -5,7 +5,7 @@ use multitenancy_core::{
     event::{Claim, ConsumedEvents, Envelope, LeaseId, Outbox},
     page::{Page, PageRequest},
     secret::TokenDigest,
-    tenant::{Membership, MembershipRepository, TenantKey, TenantRepository, TenantStatus},
+    tenant::{Membership, MembershipRepository, StatusChange, TenantKey, TenantRepository, TenantStatus},
     user::{Email, UserRepository},
 };
 
@@ -64,7 +64,7 @@ probed! { UnitOfWork: ConsumedEvents, consumed, "consumed" {
 probed! { ControlTransaction: TenantRepository, tenants, "tenants" {
     insert(tenant: &Tenant) -> ();
     find(key: &TenantKey) -> Option<Tenant>;
-    set_status(id: TenantId, from: TenantStatus, to: TenantStatus, at: Timestamp) -> bool;
+    set_status(change: &StatusChange) -> bool;
     withdraw(id: TenantId) -> bool;
     list(status: Option<TenantStatus>, page: &PageRequest<TenantId>) -> Page<Tenant, TenantId>;
 } }

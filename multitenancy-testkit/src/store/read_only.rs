@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use multitenancy_core::{
     ControlContext, ControlTransaction, Environment, EventId, Result, Store, UnitOfWorkExt, User,
+    store::change_status,
     tenant::{Membership, TenantStatus},
 };
 
@@ -67,9 +68,8 @@ pub async fn a_read_refuses_to_write_the_registry(store: Arc<dyn Store>) {
     let read = async || -> Box<dyn ControlTransaction> {
         store.read_control(&ControlContext::system("test")).await.unwrap()
     };
-    let (from, to) = (TenantStatus::Provisioning, TenantStatus::Active);
     failure(read().await.tenants().insert(&fixtures::tenant(&*store, "globex")).await);
-    failure(read().await.tenants().set_status(tenant.id, from, to, after(1)).await);
+    failure(change_status(&*store, &mut *read().await, &tenant, TenantStatus::Active, after(1)).await);
     failure(read().await.tenants().withdraw(tenant.id).await);
     failure(read().await.memberships().insert(&membership).await);
     failure(read().await.memberships().remove(tenant.id, tenant.owner_id).await);

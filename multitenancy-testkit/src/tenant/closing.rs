@@ -3,13 +3,14 @@ use std::{sync::Arc, time::Duration};
 use multitenancy_core::{
     ControlContext, ErrorKind, Result, Store, Tenant, TenantContext, Timestamp, UnitOfWorkExt, User,
     environment::monotonic,
+    store::change_status,
     tenant::TenantStatus::{self, Active, Canceled, Suspended},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     SeededRandom, TestEvent, assert_fails,
-    fixtures::{active_tenant, after, context, user},
+    fixtures::{self, active_tenant, after, context, user},
     retrying, rounds, within_limit,
 };
 
@@ -46,16 +47,22 @@ pub async fn set_status_3_counts_when_it_is_committed(store: Arc<dyn Store>) {
     let tenant = active_tenant(&*store, "acme").await;
     let moved = async |moves: &[TenantStatus]| {
         let mut unit = store.control(&ControlContext::system("test")).await.unwrap();
+        let mut last = None;
         for pair in moves.windows(2) {
-            assert!(unit.tenants().set_status(tenant.tenant_id(), pair[0], pair[1], after(1)).await.unwrap());
+            let tenant = Tenant { status: pair[0], ..Tenant::clone(tenant.tenant()) };
+            last = change_status(&*store, &mut *unit, &tenant, pair[1], after(1)).await.unwrap();
         }
-        unit
+        (last.expect("changed"), unit)
+    };
+    let commit = async |moves: &[TenantStatus]| {
+        let (changed, unit) = moved(moves).await;
+        changed.commit(&*store, unit).await.unwrap();
     };
     drop(moved(&[Active, Suspended]).await);
-    add(&store, &tenant, "dropped").await.unwrap();
-    moved(&[Active, Suspended, Active]).await.commit().await.unwrap();
+    retrying(|| add(&store, &tenant, "dropped")).await.unwrap();
+    commit(&[Active, Suspended, Active]).await;
     add(&store, &tenant, "taken-back").await.unwrap();
-    moved(&[Active, Suspended, Active, Suspended]).await.commit().await.unwrap();
+    commit(&[Active, Suspended, Active, Suspended]).await;
     assert_fails(add(&store, &tenant, "made-again").await, ErrorKind::Forbidden, "tenant_inactive");
 }
 
@@ -140,9 +147,34 @@ pub(crate) async fn try_set_status(
     from: TenantStatus,
     to: TenantStatus,
 ) -> Result<()> {
-    let mut unit = store.control(&ControlContext::system("test")).await?;
-    assert!(unit.tenants().set_status(tenant.tenant_id(), from, to, after(1)).await?);
-    unit.commit().await
+    fixtures::set_status(&**store, tenant.tenant_id(), from, to).await
+}
+
+/// `close` 1: closing a tenant again succeeds, and so does closing one that has no storage. `reopen` 2: so does reopening one
+/// that is not closed.
+pub async fn close_1_can_be_repeated(store: Arc<dyn Store>) {
+    let (tenant, bare) = (active_tenant(&*store, "acme").await, fixtures::tenant(&*store, "globex"));
+    fixtures::register(&*store, &bare).await;
+    store.close(&bare).await.unwrap();
+    for _ in 0..2 {
+        store.reopen(tenant.tenant()).await.unwrap();
+    }
+    add(&store, &tenant, "open").await.unwrap();
+    set_status(&store, &tenant, Active, Suspended).await;
+    for _ in 0..2 {
+        store.close(tenant.tenant()).await.unwrap();
+    }
+    assert_fails(add(&store, &tenant, "closed").await, ErrorKind::Forbidden, "tenant_inactive");
+}
+
+/// `reopen` 1: a tenant that the registry calls closed stays closed.
+pub async fn reopen_1_leaves_a_suspended_tenant_closed(store: Arc<dyn Store>) {
+    let tenant = active_tenant(&*store, "acme").await;
+    set_status(&store, &tenant, Active, Suspended).await;
+    store.reopen(tenant.tenant()).await.unwrap();
+    assert_fails(add(&store, &tenant, "closed").await, ErrorKind::Forbidden, "tenant_inactive");
+    set_status(&store, &tenant, Suspended, Active).await;
+    add(&store, &tenant, "open").await.unwrap();
 }
 
 /// Adds a user of this name.

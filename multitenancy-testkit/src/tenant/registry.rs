@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use multitenancy_core::{
     ControlContext, ControlTransaction, ErrorKind, Store, Tenant, TenantId,
     page::PageRequest,
+    store::change_status,
     tenant::{Membership, TenantKey, TenantSettings, TenantStatus},
 };
 use tokio::task::JoinSet;
@@ -161,7 +162,9 @@ pub async fn set_status_1_compares_and_sets(store: Arc<dyn Store>) {
     let mut expected = stored;
     for (index, (from, to, moved)) in (1..).zip(moves) {
         let mut unit = control(&store).await;
-        assert_eq!(unit.tenants().set_status(expected.id, from, to, after(index)).await.unwrap(), moved);
+        let tenant = Tenant { status: from, ..expected.clone() };
+        let changed = change_status(&*store, &mut *unit, &tenant, to, after(index)).await.unwrap();
+        assert_eq!(changed.is_some(), moved);
         unit.commit().await.unwrap();
         if moved {
             (expected.status, expected.updated_at) = (to, after(index));
@@ -170,8 +173,9 @@ pub async fn set_status_1_compares_and_sets(store: Arc<dyn Store>) {
     }
     assert_eq!(find(&store, bystander.id).await, Some(bystander));
     let mut unit = control(&store).await;
-    let nobody = tenant(&*store, "hooli").id;
-    assert!(!unit.tenants().set_status(nobody, Active, Suspended, instant()).await.unwrap());
+    let nobody = Tenant { status: Active, ..tenant(&*store, "hooli") };
+    let changed = change_status(&*store, &mut *unit, &nobody, Suspended, instant()).await.unwrap();
+    assert!(changed.is_none());
 }
 
 /// `set_status` 2: on commit the change is signalled, before the commit returns; a dropped unit signals nothing.
@@ -183,8 +187,8 @@ pub async fn set_status_2_is_signalled_on_commit(store: Arc<dyn Store>) {
     store.signals().on_tenant_changed(move |changed| hearing.lock().unwrap().extend(changed));
     for keep in [false, true] {
         let mut unit = control(&store).await;
-        let (from, to) = (TenantStatus::Provisioning, TenantStatus::Active);
-        assert!(unit.tenants().set_status(stored.id, from, to, after(1)).await.unwrap());
+        let to = TenantStatus::Active;
+        assert!(change_status(&*store, &mut *unit, &stored, to, after(1)).await.unwrap().is_some());
         assert_eq!(*heard.lock().unwrap(), [], "before the commit");
         if keep {
             unit.commit().await.unwrap();

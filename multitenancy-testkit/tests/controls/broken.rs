@@ -212,6 +212,14 @@ impl Store for BrokenStore {
         self.inner.deprovision(tenant).await
     }
 
+    async fn close(&self, tenant: &Tenant) -> Result<()> {
+        self.inner.close(tenant).await
+    }
+
+    async fn reopen(&self, tenant: &Tenant) -> Result<()> {
+        self.inner.reopen(tenant).await
+    }
+
     async fn ping(&self) -> Result<()> {
         self.inner.ping().await
     }

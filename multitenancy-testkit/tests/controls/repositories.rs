@@ -10,7 +10,8 @@ use multitenancy_core::{
     page::{Page, PageRequest},
     repositories,
     secret::TokenDigest,
-    tenant::{Membership, MembershipRepository, TenantKey, TenantRepository, TenantStatus},
+    store::change_status,
+    tenant::{Membership, MembershipRepository, StatusChange, TenantKey, TenantRepository, TenantStatus},
     user::{Email, UserRepository},
 };
 
@@ -154,14 +155,15 @@ passes_on! { ControlTransaction: TenantRepository, tenants {
     find(key: &TenantKey) -> Option<Tenant>;
     withdraw(id: TenantId) -> bool;
 }
-    async fn set_status(&mut self, id: TenantId, from: TenantStatus, to: TenantStatus, at: Timestamp) -> Result<bool> {
-        let mut from = from;
+    async fn set_status(&mut self, change: &StatusChange) -> Result<bool> {
         if self.fault == Fault::ComparesNoStatus
-            && let Some(tenant) = self.inner().tenants().find(&id.into()).await?
+            && let Some(tenant) = self.inner().tenants().find(&change.tenant().into()).await?
         {
-            from = tenant.status;
+            let store = self.store.clone();
+            let changed = change_status(&*store, self.inner(), &tenant, change.to(), change.at()).await?;
+            return Ok(changed.is_some());
         }
-        self.inner().tenants().set_status(id, from, to, at).await
+        self.inner().tenants().set_status(change).await
     }
 
     async fn list(

@@ -11,7 +11,7 @@ use multitenancy_core::{
     environment::{SystemClock, SystemRandom},
     memory::MemoryStore,
     tenancy::TenancyBuilder,
-    tenant::{ControlContext, TenantStatus},
+    tenant::TenantStatus,
 };
 use serde_json::{Value, json};
 
@@ -118,10 +118,9 @@ impl Api {
     /// Moves a tenant from one status to another.
     pub async fn set_status(&self, tenant: &str, from: TenantStatus, to: TenantStatus) {
         let id: TenantId = self.system(tenant).await.tenant_id();
-        let mut unit = self.tenancy.store().control(&ControlContext::system("test")).await.unwrap();
-        let now = self.tenancy.environment().now();
-        assert!(unit.tenants().set_status(id, from, to, now).await.unwrap());
-        unit.commit().await.unwrap();
+        multitenancy_testkit::fixtures::set_status(self.tenancy.store().as_ref(), id, from, to)
+            .await
+            .unwrap();
     }
 
     /// Changes what a user may do, or whether they may sign in.
