@@ -104,10 +104,10 @@ impl<D: HasPlane> Outbox for MemoryUnit<D> {
 #[async_trait]
 impl<D: HasPlane> ConsumedEvents for MemoryUnit<D> {
     async fn record(&mut self, consumer: &str, event: EventId) -> Result<bool> {
-        Ok(self.writable()?.plane_mut().consumed.insert((consumer.to_owned(), event)))
+        Ok(self.writable()?.plane_mut().consumed.insert(consumer, event))
     }
 
     async fn contains(&mut self, consumer: &str, event: EventId) -> Result<bool> {
-        Ok(self.working.plane().consumed.contains(&(consumer.to_owned(), event)))
+        Ok(self.working.plane().consumed.contains(consumer, event))
     }
 }

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     auth::{PasswordHash, Session},
@@ -16,7 +19,33 @@ pub(super) struct PlaneData {
     pub sessions: BTreeMap<SessionId, SessionRow>,
     pub outbox: BTreeMap<i64, OutboxRow>,
     pub last_sequence: i64,
-    pub consumed: HashSet<(String, EventId)>,
+    pub consumed: Consumed,
+}
+
+/// What was consumed, in parts that units share until one changes: a unit of work copies its plane, and these only grow.
+#[derive(Clone)]
+pub(super) struct Consumed(Vec<Arc<HashSet<(String, EventId)>>>);
+
+impl Consumed {
+    const PARTS: usize = 256;
+
+    pub fn insert(&mut self, consumer: &str, event: EventId) -> bool {
+        Arc::make_mut(&mut self.0[Self::part(event)]).insert((consumer.to_owned(), event))
+    }
+
+    pub fn contains(&self, consumer: &str, event: EventId) -> bool {
+        self.0[Self::part(event)].contains(&(consumer.to_owned(), event))
+    }
+
+    fn part(event: EventId) -> usize {
+        usize::from(event.as_uuid().as_bytes()[15]) % Self::PARTS
+    }
+}
+
+impl Default for Consumed {
+    fn default() -> Self {
+        Self(vec![Arc::default(); Self::PARTS])
+    }
 }
 
 #[derive(Clone)]
