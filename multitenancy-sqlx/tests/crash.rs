@@ -30,7 +30,7 @@ use multitenancy_sqlx::SqliteStore;
 use multitenancy_testkit::{
     SeededRandom,
     fixtures::{context, provisioned},
-    rounds,
+    smoke_or,
 };
 
 const ROLE: &str = "CRASH_TEST_ROLE";
@@ -135,7 +135,7 @@ async fn s93_a_write_and_its_event_are_there_together_or_not_at_all() {
     }
     let random = SeededRandom::from_env();
     let mut acknowledged = 0;
-    for _ in 0..rounds(25) {
+    for _ in 0..smoke_or(8, 25) {
         let directory = tempfile::tempdir().unwrap();
         let test = "s93_a_write_and_its_event_are_there_together_or_not_at_all";
         let said = run_and_kill(test, "writer", directory.path(), random.number(0..150));
@@ -241,7 +241,7 @@ async fn s95_an_event_is_delivered_at_least_once_whenever_the_process_is_killed(
         return;
     }
     let random = SeededRandom::from_env();
-    for _ in 0..rounds(10) {
+    for _ in 0..smoke_or(4, 10) {
         assert_eq!(untold_after_a_kill("relay", random.number(20..250)).await, 0, "an event is lost");
     }
     let mut lost = 0;
@@ -262,7 +262,7 @@ async fn s116_an_organization_is_completely_there_or_not_at_all() {
     }
     let random = SeededRandom::from_env();
     let mut acknowledged = 0;
-    for _ in 0..rounds(10) {
+    for _ in 0..smoke_or(4, 10) {
         let directory = tempfile::tempdir().unwrap();
         let test = "s116_an_organization_is_completely_there_or_not_at_all";
         let said = run_and_kill(test, "maker", directory.path(), random.number(0..200));

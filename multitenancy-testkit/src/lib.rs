@@ -23,6 +23,7 @@ mod plane;
 pub mod postgres;
 pub mod probe;
 mod random;
+mod registry;
 mod rounds;
 pub mod session;
 pub mod store;
@@ -39,6 +40,6 @@ pub use self::{
     plane::{ContextExt, planes},
     probe::ProbedStore,
     random::SeededRandom,
-    rounds::rounds,
+    rounds::{rounds, smoke_or},
     suite::{BUS_CASES, CASES, Case, DURABLE_CASES, DurableHarness, Harness, MAILER_CASES},
 };

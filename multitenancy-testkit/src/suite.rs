@@ -93,6 +93,23 @@ macro_rules! conformance_suite {
     };
 }
 
+/// As [`conformance_suite!`](crate::conformance_suite), without the cases that concern the registry alone: for another
+/// isolation of an engine that runs all of them with its first.
+#[macro_export]
+macro_rules! isolation_suite {
+    ($harness:expr) => {
+        mod conformance {
+            use super::*;
+
+            fn harness() -> impl $crate::Harness {
+                $harness
+            }
+
+            $crate::__store_cases! { [$crate::__isolation_tests] }
+        }
+    };
+}
+
 /// Makes a module `durability` with a test for each of [`DURABLE_CASES`], of the stores that `$harness` opens.
 #[macro_export]
 macro_rules! durable_suite {
@@ -146,16 +163,24 @@ macro_rules! bus_suite {
 macro_rules! __store_tests {
     ($($module:ident { $($case:ident)* })*) => {$(
         mod $module {
-            $(#[test]
-            fn $case() {
-                $crate::suite::block_on(async {
-                    let harness = super::harness();
-                    let store = $crate::Harness::open(&harness).await;
-                    $crate::$module::$case(store).await;
-                });
-            })*
+            $($crate::__store_test! { $module $case })*
         }
     )*};
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_test {
+    ($module:ident $case:ident) => {
+        #[test]
+        fn $case() {
+            $crate::suite::block_on(async {
+                let harness = super::harness();
+                let store = $crate::Harness::open(&harness).await;
+                $crate::$module::$case(store).await;
+            });
+        }
+    };
 }
 
 #[doc(hidden)]

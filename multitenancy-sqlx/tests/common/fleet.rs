@@ -11,7 +11,7 @@ use multitenancy_core::{
 };
 use multitenancy_testkit::{
     fixtures::{context, provisioned_in},
-    rounds,
+    smoke_or,
 };
 use sqlx::migrate::{MigrationType, Migrator};
 
@@ -334,7 +334,7 @@ pub async fn what_can_not_be_taken_back_stays(deployment: &dyn Deployment) {
 /// Many may start at once: each tenant is migrated by one of them, and all of them succeed.
 pub async fn many_start_at_once(deployment: &dyn Deployment, stores: [Arc<dyn Store>; 2]) {
     let tenants = tenants(&*stores[0], deployment.isolation(), 3).await;
-    for round in 0..rounds(20) {
+    for round in 0..smoke_or(5, 20) {
         for target in [Target::Version(1), Target::Newest] {
             let options = to(target);
             let [one, other] = &stores;

@@ -7,7 +7,7 @@ use multitenancy_sqlx::PgStore;
 use multitenancy_testkit::{
     cancellation::{CancelAfter, Cut, cancel_at_every_poll},
     fixtures::context,
-    rounds,
+    smoke_or,
 };
 use sqlx::{
     Connection, PgConnection,
@@ -30,7 +30,7 @@ async fn s32_a_lost_answer_to_commit_is_unknown() {
     let proxy = Proxy::start().await;
     let store = builder(&proxy.url(&stage.database)).connect().await.unwrap();
     let mut unknown = [0, 0];
-    let rounds = rounds(100);
+    let rounds = smoke_or(20, 100);
     for round in 0..rounds {
         let fate = FATES[round % FATES.len()];
         let mut unit = store.begin(&acme).await.unwrap();

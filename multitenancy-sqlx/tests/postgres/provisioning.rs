@@ -25,7 +25,7 @@ use multitenancy_testkit::{
     cancellation::{CancelAfter, Cut},
     fixtures,
     probe::{Call, Moment},
-    rounds,
+    smoke_or,
 };
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
@@ -135,7 +135,7 @@ async fn one_of_a_hundred(isolation: Isolation) {
     let store = remembering(server.open().await, &provisioned);
     let tenancy = tenancy(store.clone());
     let ada = ada(&tenancy).await;
-    for round in 0..rounds(3) {
+    for round in 0..smoke_or(1, 3) {
         let outcomes = a_hundred_at_once(&tenancy, &ada, &format!("wanted-{round}")).await;
         let made = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         assert_eq!(made, 1, "one gets it");
@@ -144,7 +144,11 @@ async fn one_of_a_hundred(isolation: Isolation) {
         }
         assert_eq!(assert_nothing_orphaned(&server, &store, &provisioned).await, round + 1);
     }
-    assert_eq!(provisioned.lock().unwrap().len(), rounds(3), "the others have not begun to make storage");
+    assert_eq!(
+        provisioned.lock().unwrap().len(),
+        smoke_or(1, 3),
+        "the others have not begun to make storage"
+    );
 }
 
 /// The control: without the key that makes slugs unique several get it, and the test would see it.
@@ -279,7 +283,7 @@ async fn started_meanwhile(isolation: Isolation) {
     let caller = ada(&creating).await;
     let other = reopened(&server).await;
     let mut resumed = 0;
-    for round in 0..rounds(20) {
+    for round in 0..smoke_or(8, 20) {
         let (creating, caller, new) =
             (creating.clone(), caller.clone(), organization(&format!("acme-{round}")));
         let making = tokio::spawn(async move { creating.create_organization(&caller, new).await });
