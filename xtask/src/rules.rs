@@ -22,6 +22,7 @@ const BUILT_SQL: &[&str] = &[
     "benches/benches/postgres/world.rs",
     "multitenancy-sqlx/tests/postgres/server.rs",
     "multitenancy-sqlx/tests/postgres/stage.rs",
+    "multitenancy-sqlx/tests/postgres/template.rs",
 ];
 
 struct Rule {

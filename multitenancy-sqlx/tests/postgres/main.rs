@@ -1,6 +1,6 @@
 //! The PostgreSQL store passes the suites that every adapter runs, with each isolation.
 //!
-//! Needs a server: `DATABASE_URL` says which, as a role that may make databases and roles. `cargo xtask test` finds one.
+//! Needs a server: `DATABASE_URL` says which, as a role that may make databases and roles. `cargo xtask test` starts one.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
 mod answers;
@@ -27,11 +27,12 @@ mod session;
 mod stage;
 mod storm;
 mod suspension;
+mod template;
 mod timeouts;
 mod watch;
 
 use multitenancy_core::Isolation;
-use multitenancy_testkit::{CASES, conformance_suite, durable_suite};
+use multitenancy_testkit::{CASES, conformance_suite, durable_suite, isolation_suite};
 use server::Server;
 
 mod shared {
@@ -42,13 +43,13 @@ mod shared {
 
 mod schema {
     use super::*;
-    conformance_suite!(Server::new(Isolation::Schema));
+    isolation_suite!(Server::new(Isolation::Schema));
     durable_suite!(Server::new(Isolation::Schema));
 }
 
 mod database {
     use super::*;
-    conformance_suite!(Server::new(Isolation::Database));
+    isolation_suite!(Server::new(Isolation::Database));
     durable_suite!(Server::new(Isolation::Database));
 }
 

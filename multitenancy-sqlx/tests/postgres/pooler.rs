@@ -34,7 +34,7 @@ impl Pooled {
 #[async_trait]
 impl Harness for Pooled {
     async fn open(&self) -> Arc<dyn Store> {
-        let direct = url(&self.server.create().await);
+        let direct = url(&self.server.create_made().await);
         Arc::new(through(&self.bouncer, &direct).connect().await.unwrap())
     }
 }

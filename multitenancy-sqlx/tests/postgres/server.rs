@@ -7,6 +7,8 @@ use multitenancy_testkit::{DurableHarness, Harness};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use crate::template;
+
 /// Opens each store in a database of its own, which is dropped with the harness.
 pub struct Server {
     isolation: Isolation,
@@ -35,8 +37,27 @@ impl Server {
     pub async fn create(&self) -> String {
         let database = format!("test_{}", Environment::system().uuid().simple());
         execute(&server_url(), format!("CREATE DATABASE {database}")).await;
-        // Nobody pulls the plug on this server: its disk is not waited for.
+        // A crash of this server may lose what tests have written: its disk is not waited for.
         execute(&server_url(), format!("ALTER DATABASE {database} SET synchronous_commit TO off")).await;
+        self.databases.lock().unwrap().push(database.clone());
+        database
+    }
+
+    /// A new database in which the framework has made what it needs, which is dropped with this.
+    pub async fn create_made(&self) -> String {
+        let make = async |url: &str| drop(PgStore::builder(url).connect().await.unwrap());
+        self.create_like("framework", make).await
+    }
+
+    /// A new database in which `make` has made what `kind` needs: once in a run, where templates are kept.
+    pub async fn create_like(&self, kind: &str, make: impl AsyncFnOnce(&str)) -> String {
+        if !template::kept() {
+            let database = self.create().await;
+            make(&url(&database)).await;
+            return database;
+        }
+        let database = format!("test_{}", Environment::system().uuid().simple());
+        template::copy(kind, &database, make).await;
         self.databases.lock().unwrap().push(database.clone());
         database
     }
@@ -61,7 +82,7 @@ impl Server {
 #[async_trait]
 impl Harness for Server {
     async fn open(&self) -> Arc<dyn Store> {
-        self.store(&self.create().await).await
+        self.store(&self.create_made().await).await
     }
 }
 

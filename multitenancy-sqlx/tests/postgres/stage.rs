@@ -37,9 +37,9 @@ impl Stage {
     /// With the tables of [`APPLICATION`].
     pub async fn new() -> Self {
         let server = Server::new(Isolation::Shared);
-        let database = server.create().await;
+        let make = async |url: &str| builder(url).connect().await.unwrap().migrate().await.unwrap();
+        let database = server.create_like("application", make).await;
         let store = builder(&url(&database)).connect().await.unwrap();
-        store.migrate().await.unwrap();
         Self { store, database, roles: Vec::new(), server }
     }
 
