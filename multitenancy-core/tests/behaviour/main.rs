@@ -12,7 +12,6 @@ mod evidence;
 mod logs;
 mod mailing;
 mod organizations;
-mod overload;
 mod passwords;
 mod relaying;
 mod resolution;

@@ -1,15 +1,11 @@
 //! S35, S36, S38: which new passwords are accepted, and what is stored of them.
 
-use std::time::Duration;
-
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use multitenancy_core::{
     Environment, ErrorKind, Result,
     auth::{HashingConfig, PasswordHash, PasswordHasher, PasswordPolicy, Verification},
-    environment::monotonic,
 };
 use multitenancy_testkit::{failure, fixtures::email};
-use secrecy::SecretString;
 
 use crate::support::{ADA, App, PASSWORD, builder, credentials};
 
@@ -58,22 +54,12 @@ fn s35_lengths() {
         (10 * 1024 * 1024, "too_long", "too_long"),
     ] {
         let password = chance(length);
-        let started = monotonic();
         assert_eq!(
             (judged(&normal, &password), judged(&strict, &password)),
             (by_default, by_nist),
             "{length}"
         );
-        assert!(started.elapsed() < Duration::from_secs(2), "{length} took {:?}", started.elapsed());
     }
-    let huge: SecretString = chance(10 * 1024 * 1024).into();
-    let quickest = (0..5).map(|_| {
-        let started = monotonic();
-        verdict(normal.check(&huge, &email(ADA), &[]));
-        started.elapsed()
-    });
-    let quickest = quickest.min().unwrap_or_default();
-    assert!(quickest < Duration::from_millis(5), "10 MiB took {quickest:?}");
 }
 
 /// S35: characters count, not bytes, for the least; bytes, not characters, for the most.
@@ -83,22 +69,6 @@ fn s35_the_least_counts_characters_and_the_most_counts_bytes() {
     assert_eq!(judged(&policy, "жуёмхлещбюя"), "too_short", "11 characters, 22 bytes");
     assert_ne!(judged(&policy, "жуёмхлещбюяц"), "too_short");
     assert_eq!(judged(&policy, &"☃".repeat(342)), "too_long", "342 characters, 1,026 bytes");
-}
-
-/// S35: a password that can be nobody's is not worked on at sign-in either.
-#[tokio::test]
-async fn s35_a_huge_password_costs_nothing_at_sign_in() {
-    let app = App::new();
-    let realm = app.platform().await;
-    app.register(&realm, ADA).await;
-    for length in [1025, 10 * 1024 * 1024] {
-        let attempt = credentials(ADA, &chance(length));
-        let started = monotonic();
-        let refused = app.tenancy.log_in(&realm, attempt, Default::default()).await;
-        assert_eq!(failure(refused).code(), "invalid_credentials");
-        // Wiping the text from memory is what takes the time, and only where nothing is optimised.
-        assert!(started.elapsed() < Duration::from_millis(500), "{length} took {:?}", started.elapsed());
-    }
 }
 
 /// S36: spaces, any script and any symbols are welcome, and no class of characters is asked for.

@@ -1,4 +1,5 @@
-//! The relay as it runs in the background: on the machine's clock, by itself.
+//! The relay as it runs in the background, by itself. Where the clock is paused it moves on when no task has work left, so
+//! what has not happened after a sleep does not happen.
 
 use std::{
     sync::{
@@ -64,7 +65,7 @@ async fn wait_for(log: &Log, count: usize) -> Vec<(String, Instant)> {
 }
 
 /// An event is told promptly after its commit, on every plane, without anybody asking.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn an_event_is_told_promptly() {
     let store = memory();
     let (_running, log) = running(store.clone(), RelayConfig::default(), |_| Duration::ZERO);
@@ -130,7 +131,7 @@ async fn a_failed_event_comes_again_by_itself() {
 }
 
 /// A tenant with slow subscribers does not hold up another: planes are worked on beside each other.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn a_slow_tenant_holds_up_no_other() {
     let store = memory();
     let slow = |name: &str| Duration::from_millis(if name == "slow" { 1500 } else { 0 });
@@ -150,7 +151,7 @@ async fn a_slow_tenant_holds_up_no_other() {
 }
 
 /// Events that wait for their suspended tenant are told when it is active again.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn an_activation_is_noticed() {
     let store = memory();
     let (_running, log) = running(store.clone(), RelayConfig::default(), |_| Duration::ZERO);
@@ -166,7 +167,7 @@ async fn an_activation_is_noticed() {
 }
 
 /// A fault of the store, and even a panic in it, is got over: the events come late, not never.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn faults_of_the_store_are_got_over() {
     for panics in [false, true] {
         let (bare, broken) = (memory(), Arc::new(AtomicBool::new(false)));
@@ -194,7 +195,7 @@ async fn faults_of_the_store_are_got_over() {
 }
 
 /// The background work ends with the last clone of the application.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn the_work_ends_with_its_application() {
     let store = memory();
     let (application, log) = running(store.clone(), RelayConfig::default(), |_| Duration::ZERO);

@@ -246,9 +246,14 @@ fn s53_a_kid_is_only_a_name() {
     for kid in kids {
         let mut header = header.clone();
         header["kid"] = json!(kid);
-        let started = monotonic();
-        assert_refused(&tokens, &signed(&header.to_string(), &payload, Algorithm::HS256), "kid");
-        assert!(started.elapsed() < Duration::from_secs(1), "a kid of {} bytes costs time", kid.len());
+        let token = signed(&header.to_string(), &payload, Algorithm::HS256);
+        // The quickest of a few: one may wait for the machine.
+        let quickest = (0..5).map(|_| {
+            let started = monotonic();
+            assert_refused(&tokens, &token, "kid");
+            started.elapsed()
+        });
+        assert!(quickest.min() < Some(Duration::from_secs(1)), "a kid of {} bytes costs time", kid.len());
     }
     let key = json!({"kty": "oct", "k": encode(SECRET), "alg": "HS256"});
     for (member, value) in [

@@ -30,6 +30,7 @@ fn status(name: &str) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn s39_an_onslaught_is_bounded() {
     const CALLERS: usize = 2_000;
+    let _alone = crate::MACHINE.lock().await;
     if alone("overload::s39_an_onslaught_is_bounded", &[]).is_err() {
         return;
     }
@@ -84,6 +85,7 @@ async fn s39_an_onslaught_is_bounded() {
 /// S39: who gives up waiting costs no hash.
 #[tokio::test(flavor = "multi_thread")]
 async fn s39_who_has_gone_is_not_worked_for() {
+    let _alone = crate::MACHINE.lock().await;
     let config = HashingConfig { threads: 1, queue: 64, ..HashingConfig::default() };
     let hasher = PasswordHasher::new(&config, Environment::system()).unwrap();
     let started = monotonic();
@@ -102,6 +104,7 @@ async fn s39_who_has_gone_is_not_worked_for() {
 /// The threads end with the last clone, and what waits is finished first.
 #[tokio::test]
 async fn the_threads_end_with_the_last_clone() {
+    let _alone = crate::MACHINE.lock().await;
     if alone("overload::the_threads_end_with_the_last_clone", &[]).is_err() {
         return;
     }
