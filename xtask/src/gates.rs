@@ -7,9 +7,9 @@
 use std::{path::PathBuf, process::Command, time::Instant};
 
 use crate::{
-    arrows, doc_claims, links,
+    arrows, doc_claims, layers, links,
     process::{self, Failure, cargo},
-    rules, services, suite,
+    rules, services, spelling, suite,
     workspace::Workspace,
 };
 
@@ -24,12 +24,15 @@ pub struct Gate {
 }
 
 /// All gates, in the order they run.
-pub const GATES: [Gate; 12] = [
+pub const GATES: [Gate; 15] = [
     Gate { name: "fmt", about: "the code is formatted", check: fmt },
     Gate { name: "arrows", about: "crates depend only where the design lets them", check: arrows },
     Gate { name: "links", about: "links between Markdown files lead somewhere", check: links },
     Gate { name: "doc-claims", about: "documented programs and tests exist", check: doc_claims },
     Gate { name: "rules", about: "house rules no compiler knows", check: rules },
+    Gate { name: "layers", about: "no module of the core imports against its drawing", check: layers },
+    Gate { name: "spelling", about: "no word is misspelt that often is", check: spelling },
+    Gate { name: "toolchain", about: "CI and rust-toolchain.toml name one compiler", check: toolchain },
     Gate { name: "unused", about: "no dependency is unused (cargo-machete)", check: unused },
     Gate {
         name: "features",
@@ -103,6 +106,29 @@ fn rules(workspace: &Workspace) -> Result<(), Failure> {
     let mut files = workspace.files("rs")?;
     files.extend(workspace.files("sql")?);
     Failure::of(&files.iter().flat_map(rules::violations).collect::<Vec<_>>())
+}
+
+fn layers(workspace: &Workspace) -> Result<(), Failure> {
+    Failure::of(&layers::violations(&workspace.files("md")?, &workspace.files("rs")?))
+}
+
+fn spelling(workspace: &Workspace) -> Result<(), Failure> {
+    let mut files = workspace.files("rs")?;
+    for extension in ["md", "sql", "toml"] {
+        files.extend(workspace.files(extension)?);
+    }
+    Failure::of(&spelling::faults(&files))
+}
+
+/// The workflows install what rust-toolchain.toml says, so that no second place can name another version.
+fn toolchain(workspace: &Workspace) -> Result<(), Failure> {
+    let named: Vec<_> = workspace
+        .files("yml")?
+        .into_iter()
+        .filter(|file| file.path.starts_with(".github/") && file.text.contains("rustup default"))
+        .map(|file| format!("{}: `rustup default` names a compiler besides rust-toolchain.toml", file.path))
+        .collect();
+    Failure::of(&named)
 }
 
 fn unused(workspace: &Workspace) -> Result<(), Failure> {

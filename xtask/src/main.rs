@@ -3,12 +3,15 @@
 mod arrows;
 mod checklist;
 mod doc_claims;
+mod figures;
 mod gates;
+mod layers;
 mod links;
 mod named_tests;
 mod process;
 mod rules;
 mod services;
+mod spelling;
 mod suite;
 mod workspace;
 
@@ -29,10 +32,15 @@ struct Cli {
 enum Command {
     /// Run every test: unit, integration, documentation
     Test {
+        /// Only what needs no PostgreSQL: units, memory, SQLite and HTTP
+        #[arg(long)]
+        quick: bool,
         /// Arguments for the test runner; when given, documentation tests are left out
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Run every test with the full rounds of its races, twenty times over unless TESTKIT_ROUNDS says otherwise
+    Nightly,
     /// Look at a PostgreSQL database for what would let one tenant at another's rows; fail when there is anything
     Audit {
         /// DATABASE_URL says which, postgres://user:password@host/database; or a URL as the first argument, where others on
@@ -64,7 +72,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Test { args } => suite::run(&Workspace::load()?, &args),
+        Command::Test { quick: true, args } => suite::quick(&Workspace::load()?, &args),
+        Command::Test { quick: false, args } => suite::run(&Workspace::load()?, &args),
+        Command::Nightly => suite::nightly(&Workspace::load()?),
         Command::Audit { arguments } => suite::audit(&Workspace::load()?, &arguments),
         Command::Ci { list: true, .. } => {
             gates::list();

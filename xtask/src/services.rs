@@ -17,7 +17,7 @@ const VARIABLE: &str = "DATABASE_URL";
 /// A PostgreSQL server, as a role that may make databases and roles.
 pub struct Postgres {
     url: String,
-    _own: Option<Own>,
+    own: Option<Own>,
 }
 
 /// A server of this run alone. It ends with this program, however that ends.
@@ -37,7 +37,7 @@ impl Postgres {
     pub fn find(workspace: &Workspace) -> Result<Self, Failure> {
         if let Some(url) = env::var(VARIABLE).ok().filter(|url| !url.is_empty()) {
             println!("PostgreSQL: the one that {VARIABLE} names");
-            return Ok(Self { url, _own: None });
+            return Ok(Self { url, own: None });
         }
         Self::start(workspace)
     }
@@ -45,6 +45,10 @@ impl Postgres {
     /// Has the tests know where it is.
     pub fn tell(&self, command: &mut Command) {
         command.env(VARIABLE, &self.url);
+        if self.own.is_some() {
+            // They end with the server.
+            command.env("TESTKIT_TEMPLATES", "1");
+        }
     }
 
     fn start(workspace: &Workspace) -> Result<Self, Failure> {
@@ -65,7 +69,7 @@ impl Postgres {
             return Err(Failure::new("no PostgreSQL of our own could be started"));
         }
         println!("PostgreSQL: one of our own, at {url}");
-        Ok(Self { url, _own: Some(own) })
+        Ok(Self { url, own: Some(own) })
     }
 }
 

@@ -1,28 +1,122 @@
 //! Every test of the workspace: what the tests need is set up here, then they run.
 
-use std::{path::Path, process::Command};
+#![expect(clippy::disallowed_methods, reason = "a run tells how long it took, and there is no `Environment`")]
+
+use std::{env, fs, path::Path, process::Command, thread, time::Instant};
 
 use crate::{
+    figures::{self, Figures},
     process::{self, Failure},
     services::{self, Postgres},
     workspace::Workspace,
 };
 
+/// The variable that multiplies the rounds of races.
+const ROUNDS: &str = "TESTKIT_ROUNDS";
+
 /// All targets but benches, which have a gate of their own.
 const TARGETS: [&str; 6] = ["--workspace", "--all-features", "--lib", "--bins", "--tests", "--examples"];
 
-/// Runs all tests, or those that `args` choose, on a PostgreSQL server of the run's own, or on the one that `DATABASE_URL` names.
+/// What asserts how long something takes. It runs alone, after everything else.
+const TIMING: &str = "binary(timing) | test(scale::) | test(hangs_is_waited) \
+                      | binary(process) & test(limits)";
+
+/// What needs PostgreSQL, and what compiles or measures.
+const NOT_QUICK: &str = "binary(postgres) | binary(compile_fail) | binary(program) | binary(process)";
+
+/// Runs all tests, or those that `args` choose, on a PostgreSQL server of the run's own, or on the one that `DATABASE_URL`
+/// names.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     services::install_programs()?;
     let server = Postgres::find(workspace)?;
-    let mut tests = runner(workspace);
-    server.tell(&mut tests);
-    process::run(tests.args(TARGETS).args(args))?;
+    let start = Instant::now();
+    if !has_nextest(workspace) {
+        println!("cargo-nextest is not installed: plain `cargo test` runs the tests, and gives no figures");
+        let mut tests = process::cargo(workspace.root(), ["test", "--no-fail-fast"]);
+        server.tell(&mut tests);
+        process::run(tests.args(TARGETS).args(args))?;
+    } else if args.is_empty() {
+        in_groups(workspace, &server)?;
+    } else {
+        let mut tests = nextest(workspace);
+        server.tell(&mut tests);
+        process::run(tests.args(args))?;
+    }
     if !args.is_empty() {
         println!("documentation tests left out: the arguments are for the test runner");
         return Ok(());
     }
-    process::run(&mut process::cargo(workspace.root(), ["test", "--doc", "--workspace", "--all-features"]))
+    process::run(&mut process::cargo(workspace.root(), ["test", "--doc", "--workspace", "--all-features"]))?;
+    match is_night() {
+        true => Ok(()),
+        false => figures::within_budget(start.elapsed().as_secs_f64(), env::var_os("CI").is_some()),
+    }
+}
+
+/// Runs what needs no PostgreSQL.
+pub fn quick(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
+    if !has_nextest(workspace) {
+        return Err(Failure::new(
+            "a quick run needs cargo-nextest, which chooses the tests: https://nexte.st",
+        ));
+    }
+    let filter = format!("not ({TIMING} | {NOT_QUICK})");
+    process::run(nextest(workspace).args(["--no-tests", "fail", "-E", &filter]).args(args))
+}
+
+/// Runs everything with the full figures of its races, as the workflow does every night.
+pub fn nightly(workspace: &Workspace) -> Result<(), Failure> {
+    let program = env::current_exe().map_err(|error| Failure::new(error.to_string()))?;
+    let mut night = Command::new(program);
+    night.current_dir(workspace.root()).arg("test").env("NEXTEST_PROFILE", "nightly");
+    if !is_night() {
+        night.env(ROUNDS, "20");
+    }
+    process::run(&mut night)
+}
+
+fn is_night() -> bool {
+    env::var_os(ROUNDS).is_some()
+}
+
+/// First what can share the machine, then what measures time.
+fn in_groups(workspace: &Workspace, server: &Postgres) -> Result<(), Failure> {
+    let profile = env::var("NEXTEST_PROFILE").unwrap_or_else(|_| "default".to_owned());
+    let report = workspace.target().join("nextest").join(profile).join("junit.xml");
+    let mut figures = Figures::default();
+    let mut run = |arguments: &[&str]| {
+        let mut tests = nextest(workspace);
+        server.tell(&mut tests);
+        let outcome = process::run(tests.args(arguments));
+        figures.add(&report);
+        outcome
+    };
+    let together = run(&["-E", &format!("not ({TIMING})")]);
+    if let Some(load) = busy() {
+        println!("the machine is busy (load {load}): a test of time may fail for that, and passes alone");
+    }
+    let alone = run(&["-E", TIMING, "--test-threads", "1"]);
+    figures.print();
+    together.and(alone)
+}
+
+/// The load of the last minute, when others need more than half of the machine. Our own tests have just ended, so their
+/// part of it fades.
+fn busy() -> Option<String> {
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    let minute = load.split_whitespace().next()?.to_owned();
+    let cores = thread::available_parallelism().ok()?.get();
+    (minute.parse::<f64>().ok()? > 2.0 * cores as f64).then_some(minute)
+}
+
+fn has_nextest(workspace: &Workspace) -> bool {
+    process::works(&mut process::cargo(workspace.root(), ["nextest", "--version"]))
+}
+
+fn nextest(workspace: &Workspace) -> Command {
+    let mut nextest = process::cargo(workspace.root(), ["nextest", "run"]);
+    nextest.args(TARGETS);
+    nextest
 }
 
 /// Looks at a database by the example that does it: this program knows none.
@@ -48,15 +142,6 @@ fn audit_command(root: &Path, arguments: &[String]) -> Command {
     };
     audit.args(options);
     audit
-}
-
-/// `cargo nextest run` when it is installed, `cargo test` when it is not.
-fn runner(workspace: &Workspace) -> Command {
-    if !process::works(&mut process::cargo(workspace.root(), ["nextest", "--version"])) {
-        println!("cargo-nextest is not installed: plain `cargo test` runs the tests");
-        return process::cargo(workspace.root(), ["test", "--no-fail-fast"]);
-    }
-    process::cargo(workspace.root(), ["nextest", "run"])
 }
 
 #[cfg(test)]
