@@ -14,6 +14,9 @@ use crate::{
 /// The variable that names the server, to the tests as well.
 const VARIABLE: &str = "DATABASE_URL";
 
+/// Tests that open connections by the hundred run beside each other.
+const SETTINGS: &str = "max_connections = 600";
+
 /// A PostgreSQL server, as a role that may make databases and roles.
 pub struct Postgres {
     url: String,
@@ -52,7 +55,8 @@ impl Postgres {
     }
 
     fn start(workspace: &Workspace) -> Result<Self, Failure> {
-        let program = ["run", "--quiet", "-p", "multitenancy-testkit", "--example", "postgres_server"];
+        let program =
+            ["run", "--quiet", "-p", "multitenancy-testkit", "--example", "postgres_server", "--", SETTINGS];
         let mut program = cargo(workspace.root(), program);
         let fault = |error: std::io::Error| Failure::new(format!("no PostgreSQL of our own: {error}"));
         // Ctrl-C ends this program's group. The server's ends with its standard input, and in order.
