@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_endpoint_is_below_the_base_url() {
+    fn endpoint_extends_the_base_url() {
         for (base, expected) in [
             ("https://api.resend.com", "https://api.resend.com/emails"),
             ("https://mail.example.com/resend/", "https://mail.example.com/resend/emails"),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_that_would_give_the_key_away_is_refused() {
+    fn endpoint_refuses_unsafe_base_urls() {
         for wrong in [
             "",
             "api.resend.com",

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_is_an_address_with_or_without_a_name() {
+    fn sender_accepts_an_address_and_a_name() {
         for (text, expected) in [
             ("hello@example.com", "hello@example.com"),
             (" Acme <hello@example.com> ", "Acme <hello@example.com>"),
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_become_a_second_header_or_address_is_refused() {
+    fn sender_refuses_header_injection() {
         for wrong in [
             "",
             "Acme",

@@ -56,7 +56,7 @@ fn assert_no_secret(error: &Error) {
 }
 
 #[tokio::test]
-async fn a_message_is_one_request() {
+async fn mailer_sends_one_request_per_message() {
     let server = answering(taken()).await;
     let mailer = builder(&server).build().unwrap();
     mailer.send(&message().with_html("<p>Hello Ada</p>")).await.unwrap();
@@ -86,7 +86,7 @@ async fn a_message_is_one_request() {
 }
 
 #[test]
-fn the_default_is_the_public_api() {
+fn builder_defaults_to_the_public_api() {
     let mailer = ResendMailer::builder(KEY, "hello@example.com").build().unwrap();
     assert_eq!(
         format!("{mailer:?}"),
@@ -95,7 +95,7 @@ fn the_default_is_the_public_api() {
 }
 
 #[tokio::test]
-async fn each_answer_has_its_error() {
+async fn each_answer_maps_to_an_error() {
     use ErrorKind::{Config, Conflict, Invalid, Overloaded, Unavailable};
     for (status, name, kind, code) in [
         (301, "", Config, "mail_misconfigured"),
@@ -134,7 +134,7 @@ async fn each_answer_has_its_error() {
 }
 
 #[tokio::test]
-async fn the_status_is_enough_when_the_body_says_nothing() {
+async fn mailer_classifies_by_status_alone() {
     for body in ["", "<html>Bad gateway</html>", "[]", "{\"name\": 1}", "{\"mess"] {
         let error = error_of(ResponseTemplate::new(502).set_body_string(body)).await;
         assert_eq!(error.code(), "mail_unavailable", "{body}");
@@ -144,7 +144,7 @@ async fn the_status_is_enough_when_the_body_says_nothing() {
 }
 
 #[tokio::test]
-async fn too_much_says_when_to_try_again() {
+async fn rate_limit_error_says_when_to_retry() {
     for (name, retry_after, seconds) in [
         ("rate_limit_exceeded", Some("7"), 7),
         ("rate_limit_exceeded", Some("0"), 0),
@@ -166,7 +166,7 @@ async fn too_much_says_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn a_burst_is_not_held_back() {
+async fn mailer_does_not_throttle_bursts() {
     let server = answering(taken()).await;
     let mailer = builder(&server).build().unwrap();
     let burst = async {
@@ -178,7 +178,7 @@ async fn a_burst_is_not_held_back() {
 }
 
 #[tokio::test]
-async fn silence_and_a_closed_door_may_pass() {
+async fn timeouts_and_closed_ports_are_retryable() {
     let server = answering(taken().set_delay(Duration::from_secs(30))).await;
     let silent = builder(&server).timeout(Duration::from_millis(100));
     let closed = {
@@ -196,7 +196,7 @@ async fn silence_and_a_closed_door_may_pass() {
 }
 
 #[tokio::test]
-async fn a_redirect_does_not_take_the_key_along() {
+async fn redirects_do_not_receive_the_key() {
     let elsewhere = answering(taken()).await;
     let location = format!("{}/emails", elsewhere.uri());
     for status in [301, 302, 307, 308] {
@@ -207,7 +207,7 @@ async fn a_redirect_does_not_take_the_key_along() {
 }
 
 #[tokio::test]
-async fn the_key_is_never_shown() {
+async fn mailer_never_shows_the_key() {
     let server = answering(taken()).await;
     let builder = builder(&server);
     assert!(!format!("{builder:#?}").contains(KEY));
@@ -235,7 +235,7 @@ async fn the_key_is_never_shown() {
 
 /// The fields of a message are public: what `Message::new` refuses can still arrive.
 #[tokio::test]
-async fn no_value_becomes_a_header_of_its_own() {
+async fn mailer_refuses_header_injection() {
     let server = answering(taken()).await;
     let mailer = builder(&server).build().unwrap();
     let keys = ["", "a\r\nX-Evil: 1", "a\n", "a\0", "é", " a", "a ", &"k".repeat(257)];

@@ -35,7 +35,7 @@ fn names(mailer: &SpoolMailer) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_message_is_one_file() {
+async fn mailer_writes_one_file_per_message() {
     let (_directory, mailer) = spool();
     mailer.send(&message("0193-event").with_html("<p>one</p>")).await.unwrap();
     let text = fs::read_to_string(mailer.path("0193-event")).unwrap();
@@ -47,7 +47,7 @@ async fn a_message_is_one_file() {
 }
 
 #[tokio::test]
-async fn the_first_message_of_a_key_stays() {
+async fn mailer_keeps_the_first_message_of_a_key() {
     let (_directory, mailer) = spool();
     mailer.send(&message("key")).await.unwrap();
     let first = fs::read(mailer.path("key")).unwrap();
@@ -65,7 +65,7 @@ async fn the_first_message_of_a_key_stays() {
 }
 
 #[tokio::test]
-async fn a_key_does_not_leave_the_spool() {
+async fn keys_cannot_leave_the_spool() {
     let (directory, mailer) = spool();
     let long = "k".repeat(Message::MAX_KEY);
     let keys =
@@ -78,7 +78,7 @@ async fn a_key_does_not_leave_the_spool() {
 }
 
 #[tokio::test]
-async fn a_header_is_one_line() {
+async fn mailer_refuses_a_subject_of_two_lines() {
     let (_directory, mailer) = spool();
     let injected = Message { subject: "Hi\r\nBcc: eve@example.com".to_owned(), ..message("key") };
     let error = mailer.send(&injected).await.unwrap_err();
@@ -87,7 +87,7 @@ async fn a_header_is_one_line() {
 }
 
 #[tokio::test]
-async fn a_spool_that_is_gone_may_come_back() {
+async fn missing_spool_is_retryable() {
     let (directory, mailer) = spool();
     fs::remove_dir(directory.path().join("spool")).unwrap();
     let error = mailer.send(&message("key")).await.unwrap_err();
@@ -97,7 +97,7 @@ async fn a_spool_that_is_gone_may_come_back() {
 }
 
 #[tokio::test]
-async fn each_unit_is_counted_once() {
+async fn store_counts_each_unit_once() {
     let store = MeteredStore::new(MemoryStore::default());
     let context = ControlContext::system("test");
     drop(store.read_control(&context).await.unwrap());
@@ -112,7 +112,7 @@ async fn each_unit_is_counted_once() {
 }
 
 #[tokio::test]
-async fn subscribers_follow_each_other_and_one_failure_brings_the_event_again() {
+async fn one_failing_subscriber_retries_the_event() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let subscriber = |name: &'static str, fails: bool| {
         let seen = seen.clone();
@@ -147,7 +147,7 @@ async fn subscribers_follow_each_other_and_one_failure_brings_the_event_again() 
 }
 
 #[test]
-fn two_subscribers_of_one_name_are_refused() {
+fn bus_refuses_duplicate_subscriber_names() {
     let bus = SequentialBus::default();
     let subscribe = || {
         let quiet = |_: Arc<Delivery>| async { Ok::<(), Error>(()) };

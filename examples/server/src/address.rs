@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_is_an_address_or_a_name() {
+    async fn resolve_accepts_addresses_and_names() {
         for loopback in ["127.0.0.1", "::1", "localhost"] {
             let addresses = resolved(loopback).await.unwrap();
             assert!(is_local(&addresses) && addresses.iter().all(|address| address.port() == 8080));
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn everywhere_is_reached_on_loopback() {
+    fn wildcard_address_is_reached_on_loopback() {
         for (listens, reached) in
             [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("192.0.2.1:80", "192.0.2.1:80")]
         {

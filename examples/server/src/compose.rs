@@ -109,7 +109,7 @@ mod tests {
 
     /// S51: elsewhere than on loopback a missing secret, and anywhere a short or sample one, refuses to start.
     #[tokio::test]
-    async fn s51_the_server_refuses_to_start_without_a_good_secret() {
+    async fn s51_server_requires_a_strong_secret() {
         for open in ["0.0.0.0", "::"] {
             let refused = refusal(|settings| settings.server_host = open.to_owned()).await;
             assert!(refused.starts_with("JWT_SECRET is not set"), "{refused}");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_sqlite_can_not_do_is_refused_by_name() {
+    async fn sqlite_refuses_postgres_settings() {
         for isolation in [Isolation::Shared, Isolation::Schema] {
             let error = refusal(|settings| settings.default_isolation = Some(isolation)).await;
             assert!(error.starts_with(&format!("DEFAULT_ISOLATION is {isolation}")), "{error}");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_driver_that_is_unknown_is_named_and_so_are_the_known_ones() {
+    async fn unknown_driver_error_names_known_drivers() {
         let error =
             refusal(|settings| settings.database_url = "mysql://root:hunter2@localhost/x".into()).await;
         assert_eq!(
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_out_of_its_bounds_is_refused() {
+    async fn server_refuses_values_out_of_range() {
         for seconds in [0, 31_536_001, u32::MAX] {
             let error = refusal(|settings| settings.refresh_token_ttl_seconds = seconds).await;
             assert!(error.starts_with("a session must last 1 s to 365 days"), "{error}");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_process_uses_a_directory() {
+    async fn second_process_cannot_use_the_directory() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().display());
         let settings = Settings { database_url: url.into(), ..Settings::default() };

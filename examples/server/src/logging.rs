@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_is_a_level_or_directives() {
+    fn filter_accepts_levels_and_directives() {
         for right in ["info", "WARN", "off", "info,multitenancy_core=debug", "a[span]=trace"] {
             assert!(filter(right).is_ok(), "{right}");
         }

@@ -145,7 +145,7 @@ mod tests {
 
     /// What failed is told where it happens, and in the exit code.
     #[tokio::test]
-    async fn each_tenant_has_its_line() {
+    async fn migrate_prints_a_line_per_tenant() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().display());
         let store = SqliteStore::builder(&url).connect().await.unwrap();

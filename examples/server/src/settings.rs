@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_needs_to_be_set_and_everything_can_be() {
+    fn variables_override_the_defaults() {
         let settings = load(&[("PATH", "/bin"), ("JWT_SECRET", "")]).unwrap();
         assert_eq!((settings.server_port, settings.database_url.expose_secret()), (8080, "sqlite:data"));
         assert!(settings.jwt_secret.is_none());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_named() {
+    fn settings_error_names_the_wrong_value() {
         for (name, value) in [
             ("SERVER_PORT", "eighty"),
             ("SERVER_PORT", "70000"),
@@ -296,7 +296,7 @@ mod tests {
 
     /// The sample file names every variable, each with its default, and no other. Those without one it says so of.
     #[test]
-    fn the_sample_file_is_complete_and_true() {
+    fn sample_file_matches_the_settings() {
         const WITHOUT_DEFAULT: [&str; 8] = [
             "TENANT_HEADER_NAME",
             "BASE_DOMAIN",
@@ -326,7 +326,7 @@ mod tests {
         }
     }
     #[test]
-    fn s114_no_secret_is_shown() {
+    fn s114_settings_hide_secrets() {
         let secrets = [
             ("DATABASE_URL", "postgres://app:hunter2@localhost/app"),
             ("DATABASE_ADMIN_URL", "postgres://admin:hunter2@localhost/app"),

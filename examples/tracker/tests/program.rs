@@ -88,7 +88,7 @@ impl Drop for Program {
     }
 }
 
-async fn projects_belong_to_one_tenant(setting: &Setting) {
+async fn tracker_keeps_tenants_apart(setting: &Setting) {
     let directory = tempfile::tempdir().unwrap();
     let program = Program::start(directory.path(), setting).await;
     let ada = program.join("ada@example.com", "").await;
@@ -141,14 +141,14 @@ async fn projects_belong_to_one_tenant(setting: &Setting) {
 }
 
 #[tokio::test]
-async fn on_sqlite_projects_belong_to_one_tenant() {
+async fn tracker_keeps_tenants_apart_on_sqlite() {
     // As good as none: the data directory has a secret of its own.
     let environment = vec![("JWT_SECRET", String::new())];
-    projects_belong_to_one_tenant(&(env!("CARGO_BIN_EXE_example-tracker"), environment)).await;
+    tracker_keeps_tenants_apart(&(env!("CARGO_BIN_EXE_example-tracker"), environment)).await;
 }
 
 #[tokio::test]
-async fn on_postgres_projects_belong_to_one_tenant() {
+async fn tracker_keeps_tenants_apart_on_postgres() {
     let server = std::env::var("DATABASE_URL").unwrap_or_default();
     assert!(
         server.starts_with("postgres"),
@@ -162,7 +162,7 @@ async fn on_postgres_projects_belong_to_one_tenant() {
         ("JWT_SECRET", "9d2f7a41-c0b8-4e63-95d1-38e6fb07ac52".to_owned()),
     ];
     let setting = (env!("CARGO_BIN_EXE_example-tracker-postgres"), environment);
-    let played = tokio::spawn(async move { projects_belong_to_one_tenant(&setting).await }).await;
+    let played = tokio::spawn(async move { tracker_keeps_tenants_apart(&setting).await }).await;
     execute(&server, format!("DROP DATABASE {name} WITH (FORCE)")).await;
     played.unwrap();
 }
@@ -174,7 +174,7 @@ async fn execute(url: &str, sql: String) {
 
 /// As the README promises, only the store, its URL and its migrations differ.
 #[test]
-fn the_program_on_postgres_differs_in_its_store_alone() {
+fn programs_differ_only_in_their_store() {
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();
     let postgres = include_str!("../src/main.rs")
         .replace("SqliteStore", "PgStore")

@@ -4,7 +4,7 @@ use crate::program::{Program, command};
 
 /// The lines to try work as they stand, pasted into a shell one after the other. Needs curl, as a newcomer does.
 #[test]
-fn what_is_announced_works() {
+fn announced_commands_work() {
     let directory = tempfile::tempdir().unwrap();
     let program = Program::start(directory.path(), &[]);
     let (_, lines) = program.said.split_once("Try it:").unwrap();
@@ -17,7 +17,7 @@ fn what_is_announced_works() {
 
 /// Whose reader has gone serves on: nothing that is printed ends it.
 #[test]
-fn nobody_has_to_read() {
+fn server_survives_a_closed_output() {
     let directory = tempfile::tempdir().unwrap();
     let (out, written) = std::io::pipe().unwrap();
     drop(out);
@@ -36,7 +36,7 @@ fn nobody_has_to_read() {
 
 /// The demonstration takes nothing from the environment, and ends without complaint when its reader goes.
 #[test]
-fn the_demonstration_stands_alone() {
+fn demo_ignores_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let demo = |shell: &str| {
         let program = env!("CARGO_BIN_EXE_example-server");

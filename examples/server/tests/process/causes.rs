@@ -200,7 +200,7 @@ impl App {
 /// Every failure of an application's statement is the same answer, in every isolation. The control is the error that the
 /// handler saw, in which the same look finds what the answer has not.
 #[tokio::test(flavor = "multi_thread")]
-async fn e3_no_answer_shows_why_a_statement_of_an_application_failed() {
+async fn e3_answers_hide_failures_of_app_statements() {
     let database = Database::new().await;
     let app = App::on(&database).await;
     for isolation in [Isolation::Shared, Isolation::Schema, Isolation::Database] {
@@ -229,7 +229,7 @@ async fn e3_no_answer_shows_why_a_statement_of_an_application_failed() {
 
 /// What the framework's own statements fail with: the code says whether to try again, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
-async fn e3_no_answer_shows_why_a_statement_of_the_framework_failed() {
+async fn e3_answers_hide_failures_of_own_statements() {
     let database = Database::new().await;
     let app = App::on(&database).await;
     let tenant = fixtures::provisioned_in(&app.store, "acme", Isolation::Shared).await;

@@ -155,7 +155,7 @@ async fn kill_under_load(millis: u64, undelivered: Undelivered) -> (usize, usize
 /// Killed anywhere, every acknowledged write is there, no organization is half made, no schema or database is left over,
 /// and every event is delivered.
 #[tokio::test(flavor = "multi_thread")]
-async fn s124_a_server_killed_under_load_loses_nothing_that_was_acknowledged() {
+async fn s124_killed_server_keeps_acknowledged_writes() {
     let random = SeededRandom::from_env();
     for _ in 0..rounds(3) {
         let (acknowledged, untold) = kill_under_load(random.number(0..1500), Undelivered::Kept).await;
@@ -165,7 +165,7 @@ async fn s124_a_server_killed_under_load_loses_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s124_the_control_loses_events() {
+async fn s124_control_loses_events() {
     let (acknowledged, untold) = kill_under_load(100, Undelivered::Lost).await;
     assert!(acknowledged > 0 && untold > 0, "the control lost nothing: the test can not see a loss");
 }

@@ -11,7 +11,7 @@ const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
 /// A client that sends its head byte by byte, or nothing, or asks and then lies idle is closed after the bound; one
 /// that is prompt is served all the while.
 #[test]
-fn a_slow_head_is_closed_after_the_bound() {
+fn server_closes_slow_heads_after_the_bound() {
     let directory = tempfile::tempdir().unwrap();
     let program = Program::start(directory.path(), &[("HEADER_READ_TIMEOUT_SECONDS", "2")]);
     for begun in ["", "G", "PRI * HTTP/2.0\r\n", "GET /health/live HTTP/1.1\r\nhost: loc", LIVE] {
@@ -43,7 +43,7 @@ fn a_slow_head_is_closed_after_the_bound() {
 
 /// With as many connections as may be open, another one waits until one of them is closed.
 #[test]
-fn connections_are_bounded() {
+fn server_bounds_open_connections() {
     let directory = tempfile::tempdir().unwrap();
     let program = Program::start(directory.path(), &[("MAX_CONNECTIONS", "2")]);
     let mut first = program.connect();

@@ -14,7 +14,7 @@ use crate::{
 const ISOLATIONS: [&str; 3] = ["shared", "schema", "database"];
 
 /// What `--demo` plays on SQLite goes the same way on PostgreSQL.
-async fn the_walkthrough(isolation: &str) {
+async fn walkthrough_passes(isolation: &str) {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let mut program = database.start(directory.path(), &[("DEFAULT_ISOLATION", isolation)]);
     let mut transcript =
@@ -38,23 +38,23 @@ async fn the_walkthrough(isolation: &str) {
 }
 
 #[tokio::test]
-async fn the_walkthrough_goes_as_it_should_in_shared_tables() {
-    the_walkthrough("shared").await;
+async fn walkthrough_passes_in_shared_tables() {
+    walkthrough_passes("shared").await;
 }
 
 #[tokio::test]
-async fn the_walkthrough_goes_as_it_should_in_schemas() {
-    the_walkthrough("schema").await;
+async fn walkthrough_passes_in_schemas() {
+    walkthrough_passes("schema").await;
 }
 
 #[tokio::test]
-async fn the_walkthrough_goes_as_it_should_in_databases() {
-    the_walkthrough("database").await;
+async fn walkthrough_passes_in_databases() {
+    walkthrough_passes("database").await;
 }
 
 /// Three isolations in one server, and in each the same address: nobody is anybody else.
 #[tokio::test]
-async fn tenants_of_three_isolations_live_side_by_side() {
+async fn one_server_keeps_three_isolations_apart() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let program = database.start(directory.path(), &[]);
     assert!(!program.said.contains("hunter2") && !program.said.contains(database.name()), "{}", program.said);
@@ -97,7 +97,7 @@ async fn tenants_of_three_isolations_live_side_by_side() {
 
 /// The choice of an isolation is in the document, and what is none of them is refused, naming the field.
 #[tokio::test]
-async fn an_isolation_that_is_none_is_refused() {
+async fn server_refuses_an_unknown_isolation() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let program = database.start(directory.path(), &[]);
     let api = Api::of(&program);
@@ -118,7 +118,7 @@ async fn an_isolation_that_is_none_is_refused() {
 
 /// S115: of a hundred that want the same slug one gets it, completely, and nothing is left of the others.
 #[tokio::test]
-async fn s115_of_a_hundred_requests_for_one_slug_one_is_answered() {
+async fn s115_one_of_100_requests_gets_the_slug() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let program = database.start(directory.path(), &[]);
     let api = Api::of(&program);
@@ -145,7 +145,7 @@ async fn s115_of_a_hundred_requests_for_one_slug_one_is_answered() {
 
 /// What runs finishes, and the next process finds it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_under_way_outlives_the_signal_on_postgres() {
+async fn shutdown_finishes_running_requests_on_postgres() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let mut program = database.start(directory.path(), &[]);
     let mut slow = half_sent(&program);
@@ -162,7 +162,7 @@ async fn a_request_under_way_outlives_the_signal_on_postgres() {
 
 /// One URL for everything, as in development: units of work assume a restricted role.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_privileged_url_alone_is_enough_on_loopback() {
+async fn loopback_server_accepts_one_privileged_url() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let mut command = database.command(directory.path());
     command.env("DATABASE_URL", database.privileged_url()).env_remove("DATABASE_ADMIN_URL");
@@ -177,7 +177,7 @@ async fn a_privileged_url_alone_is_enough_on_loopback() {
 
 /// The document shows the statements with which the compose file and these tests create their roles.
 #[test]
-fn documented_roles_are_the_tested_ones() {
+fn document_shows_the_tested_roles() {
     let document = include_str!("../../../../docs/postgres.md");
     for statement in statements() {
         assert!(document.contains(statement), "docs/postgres.md does not show: {statement}");

@@ -17,7 +17,7 @@ fn refusal(command: &mut Command) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_named() {
+async fn error_names_an_unreachable_server() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nobody = format!("postgres://app:hunter2@{free}/app");
@@ -28,7 +28,7 @@ async fn a_server_that_does_not_answer_is_named() {
 
 /// As a server with passwords does; those of tests often have none.
 #[test]
-fn a_wrong_password_is_told_without_it() {
+fn error_hides_a_wrong_password() {
     let directory = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("postgres://app:hunter2@{}/app?sslmode=disable", listener.local_addr().unwrap());
@@ -48,7 +48,7 @@ fn a_wrong_password_is_told_without_it() {
 }
 
 #[tokio::test]
-async fn a_login_that_does_not_exist_is_named() {
+async fn error_names_a_missing_role() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let nobody = database.url().replace(":hunter2", "_nobody:hunter2");
     let said = refusal(database.command(directory.path()).env("DATABASE_URL", nobody));
@@ -56,7 +56,7 @@ async fn a_login_that_does_not_exist_is_named() {
 }
 
 #[tokio::test]
-async fn a_database_that_does_not_exist_is_named() {
+async fn error_names_a_missing_database() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let mut command = database.command(directory.path());
     let nowhere = |url: String| format!("{url}_nowhere");
@@ -66,14 +66,14 @@ async fn a_database_that_does_not_exist_is_named() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_lacking_is_named() {
+async fn error_names_a_missing_privilege() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let said = refusal(database.command(directory.path()).env_remove("DATABASE_ADMIN_URL"));
     says(&said, &["DATABASE_URL", "lacks a right", "permission denied", "admin URL", "CREATEDB"]);
 }
 
 #[tokio::test]
-async fn a_schema_of_another_program_is_not_served() {
+async fn server_refuses_a_foreign_schema() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     drop(database.start(directory.path(), &[]));
     database.execute("UPDATE multitenancy_marker SET fingerprint = 'another'".to_owned()).await;
@@ -83,14 +83,14 @@ async fn a_schema_of_another_program_is_not_served() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_named_with_the_reason() {
+async fn error_explains_a_missing_secret() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let said = refusal(database.command(directory.path()).env_remove("JWT_SECRET"));
     says(&said, &["JWT_SECRET is not set", "PostgreSQL keeps none", "openssl rand"]);
 }
 
 #[test]
-fn a_url_that_can_not_be_read_is_not_shown() {
+fn error_hides_an_unreadable_url() {
     let directory = tempfile::tempdir().unwrap();
     for url in
         ["postgres://app:hunter2@:port/x", "postgres://app:hunter2@host:99999999/x", "app:hunter2@host/x"]

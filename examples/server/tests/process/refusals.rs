@@ -22,7 +22,7 @@ pub fn says(said: &str, parts: &[&str]) {
 
 /// Every refusal names its cause and what to do.
 #[test]
-fn a_damaged_file_is_named_with_its_cause() {
+fn error_names_a_damaged_file() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     std::fs::create_dir(&data).unwrap();
@@ -35,7 +35,7 @@ fn a_damaged_file_is_named_with_its_cause() {
 }
 
 #[test]
-fn a_directory_that_can_not_be_used_is_named() {
+fn error_names_an_unusable_directory() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("file"), "").unwrap();
     let inside = format!("sqlite:{}/file/data", directory.path().display());
@@ -54,7 +54,7 @@ fn a_directory_that_can_not_be_used_is_named() {
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn error_names_a_taken_port() {
     let directory = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -63,7 +63,7 @@ fn a_taken_port_is_named() {
 }
 
 #[test]
-fn a_wrong_value_is_named_with_what_would_be_right() {
+fn error_shows_a_valid_value() {
     let directory = tempfile::tempdir().unwrap();
     for (name, value, right) in [
         ("DATABASE_URL", "mysql://localhost/x", "sqlite:data"),
@@ -91,7 +91,7 @@ fn a_wrong_value_is_named_with_what_would_be_right() {
 }
 
 #[test]
-fn an_unanswered_health_check_says_why() {
+fn failed_health_check_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let check = |port: &str| {

@@ -43,7 +43,7 @@ fn is_whole(directory: &Path) -> bool {
 /// SIGTERM and Ctrl-C alike: what runs finishes, nothing new begins, the files are whole, the process ends well, and
 /// the next one finds everything.
 #[test]
-fn a_request_under_way_outlives_the_signal() {
+fn shutdown_finishes_running_requests() {
     for signal in ["TERM", "INT"] {
         let directory = tempfile::tempdir().unwrap();
         let mut program = Program::start(directory.path(), &[]);
@@ -63,7 +63,7 @@ fn a_request_under_way_outlives_the_signal() {
 
 /// A connection that lies idle keeps nobody waiting.
 #[test]
-fn an_idle_connection_is_not_waited_for() {
+fn shutdown_ignores_idle_connections() {
     let directory = tempfile::tempdir().unwrap();
     let mut program = Program::start(directory.path(), &[]);
     let _silent = program.connect();
@@ -74,7 +74,7 @@ fn an_idle_connection_is_not_waited_for() {
 
 /// What does not finish within the bound is cut off, and of it nothing is left.
 #[test]
-fn a_request_that_does_not_finish_is_cut_off_at_the_bound() {
+fn shutdown_cuts_off_requests_at_the_bound() {
     let directory = tempfile::tempdir().unwrap();
     let mut program = Program::start(directory.path(), &[("SHUTDOWN_TIMEOUT_SECONDS", "2")]);
     let mut slow = half_sent(&program);
@@ -90,7 +90,7 @@ fn a_request_that_does_not_finish_is_cut_off_at_the_bound() {
 
 /// The bound is 30 s; a second signal does not wait for it.
 #[test]
-fn a_second_signal_stops_at_once() {
+fn second_signal_stops_the_server_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let mut program = Program::start(directory.path(), &[]);
     let mut slow = half_sent(&program);
