@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{mailer::ResendMailer, sender};
 
-/// Composes a [`ResendMailer`].
+/// Builds a [`ResendMailer`].
 #[derive(Debug)]
 #[must_use]
 pub struct ResendMailerBuilder {
@@ -26,22 +26,22 @@ impl ResendMailerBuilder {
         }
     }
 
-    /// Where the API is. Default `https://api.resend.com`; plain `http` only on this machine, for tests.
+    /// The base URL of the API. Default: `https://api.resend.com`. Plain `http` is allowed only for loopback, for tests.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         self
     }
 
-    /// How long one send may take, with the connecting. Default 10 s.
+    /// The time limit of one send, including the connection. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The mailer. Nothing is sent yet: whether Resend knows the key shows at the first message.
+    /// Builds the mailer. It sends no request: an unknown key fails at the first message.
     ///
-    /// A key that can not be one, a sender that is no address and a base URL that would give the key away are
-    /// [`Config`](multitenancy_core::ErrorKind::Config) errors, and none of them quotes what it refuses.
+    /// An invalid key, a sender without a valid address, and a base URL that could leak the key are
+    /// [`Config`](multitenancy_core::ErrorKind::Config) errors. Their messages do not contain the refused value.
     pub fn build(self) -> Result<ResendMailer> {
         let key = self.api_key.expose_secret();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -49,7 +49,7 @@ impl ResendMailerBuilder {
         }
         let endpoint = endpoint(&self.base_url)?;
         let mut client = Client::builder()
-            // Resend answers 403 to whoever does not name itself.
+            // Without a user agent, Resend answers 403.
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .timeout(self.timeout);
@@ -58,7 +58,7 @@ impl ResendMailerBuilder {
         }
         let client = client
             .build()
-            .map_err(|error| Error::config("the mail client can not be made").with_source(error))?;
+            .map_err(|error| Error::config("the mail client cannot be created").with_source(error))?;
         Ok(ResendMailer { client, endpoint, api_key: self.api_key, from: sender::parse(&self.from)? })
     }
 }

@@ -5,16 +5,16 @@ use reqwest::{Response, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// How much of a failure's body is read.
+/// Bytes that are read of an error's body.
 const LONGEST_BODY: usize = 16 * 1024;
-/// How much of what Resend says goes into the report.
+/// Characters of Resend's message that the report shows.
 const LONGEST_QUOTE: usize = 300;
-/// When to try again if Resend does not say: its rate is counted per second, its quotas per day and month.
+/// The delays before a retry if Resend names none: its rate is per second, its quotas are per day and month.
 const RATE_DELAY: Duration = Duration::from_secs(1);
 const QUOTA_DELAY: Duration = Duration::from_secs(3600);
 const LONGEST_DELAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What Resend says about a failure.
+/// The body of Resend's error.
 #[derive(Default, Deserialize)]
 struct Reply {
     #[serde(default)]
@@ -23,10 +23,10 @@ struct Reply {
     message: String,
 }
 
-/// The error that a reply means which is no success.
+/// Converts a reply without success into an error.
 pub(crate) async fn read(mut response: Response, api_key: &SecretString) -> Error {
     let mut body = Vec::new();
-    // A body that breaks off, or is no JSON, leaves the status to judge by.
+    // If the body is incomplete or not JSON, the status decides alone.
     while let Ok(Some(chunk)) = response.chunk().await {
         body.extend_from_slice(&chunk);
         if body.len() > LONGEST_BODY {
@@ -45,14 +45,14 @@ fn classify(status: u16, name: &str, headers: &HeaderMap) -> Error {
     match (status, name) {
         (429, _) => Error::overloaded("too much mail is being sent", delay(name, headers)),
         (408 | 500.., _) | (409, "concurrent_idempotent_requests" | "resource_locked") => {
-            Error::new(ErrorKind::Unavailable, "mail_unavailable", "the mail provider can not take mail now")
+            Error::new(ErrorKind::Unavailable, "mail_unavailable", "the mail provider cannot accept mail now")
         }
         (409, _) => {
-            Error::new(ErrorKind::Conflict, "mail_key_reused", "a different mail was sent under this key")
+            Error::new(ErrorKind::Conflict, "mail_key_reused", "a different mail was sent with this key")
         }
-        // A key that is wrong or lacks a right, a domain that is not verified, an address that is not the API's.
+        // The key is wrong or has too few permissions, the domain is not verified, or the base URL is not the API's.
         (300..=399 | 401 | 403..=405, _) => {
-            Error::new(ErrorKind::Config, "mail_misconfigured", "the mail provider is not set up for this")
+            Error::new(ErrorKind::Config, "mail_misconfigured", "the mail provider is misconfigured")
         }
         _ => Error::new(ErrorKind::Invalid, "mail_refused", "the mail provider refused the message"),
     }
@@ -64,7 +64,7 @@ fn delay(name: &str, headers: &HeaderMap) -> Duration {
     seconds("retry-after").map_or(otherwise, Duration::from_secs).min(LONGEST_DELAY)
 }
 
-/// What a remote side says, cut, and without the key, should it be echoed.
+/// The text of the provider, shortened. The API key in it is redacted, because the provider may echo it.
 fn quote(text: &str, api_key: &SecretString) -> String {
     let text = text.replace(api_key.expose_secret(), "[REDACTED]");
     text.chars().take(LONGEST_QUOTE).collect()

@@ -13,8 +13,8 @@ use crate::{builder::ResendMailerBuilder, failure};
 
 /// Sends mail through [Resend](https://resend.com).
 ///
-/// A failure on the way (no connection, no answer in time) does not tell whether the message was taken. It is
-/// retryable, and safe to retry: Resend remembers an idempotency key for 24 hours.
+/// After a connection failure or a timeout, the message may or may not have been accepted. The error is retryable, and a
+/// retry is safe: Resend remembers an idempotency key for 24 hours.
 pub struct ResendMailer {
     pub(crate) client: Client,
     pub(crate) endpoint: Url,
@@ -23,14 +23,14 @@ pub struct ResendMailer {
 }
 
 impl ResendMailer {
-    /// A mailer that signs in with `api_key` and sends from `from`: an address of a domain that Resend has verified,
-    /// plain or as `Name <address>`.
+    /// Starts a mailer that authenticates with `api_key`. The sender `from` is `address` or `Name <address>`, and Resend
+    /// must have verified its domain.
     pub fn builder(api_key: impl Into<SecretString>, from: impl Into<String>) -> ResendMailerBuilder {
         ResendMailerBuilder::new(api_key.into(), from.into())
     }
 }
 
-/// What Resend calls the parts of a message.
+/// The body of Resend's request.
 #[derive(Serialize)]
 struct Request<'a> {
     from: &'a str,
@@ -45,7 +45,7 @@ struct Request<'a> {
 impl Mailer for ResendMailer {
     async fn send(&self, message: &Message) -> Result<()> {
         let key = idempotency_key(message)?;
-        // The fields of a message are public, so it may not have gone through `Message::new`.
+        // The fields of a message are public, so a caller can bypass the checks of `Message::new`.
         if message.subject.chars().any(char::is_control) {
             return Err(Error::invalid_field("subject", "control_characters", "must be one line"));
         }
@@ -68,7 +68,7 @@ impl Mailer for ResendMailer {
                 Error::new(ErrorKind::Unavailable, "mail_unavailable", "the mail provider does not answer")
                     .with_source(error)
             })?;
-        // The status alone says that the message was taken: a body that breaks off must not send it again.
+        // The status decides alone: an incomplete body must not cause a second send.
         if response.status().is_success() {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl Mailer for ResendMailer {
     }
 }
 
-/// What the API and a header can carry exactly as it is: HTTP would trim blanks, and two keys would become one.
+/// The key, if a header carries it unchanged. HTTP trims blanks, which would make two keys equal.
 fn idempotency_key(message: &Message) -> Result<&str> {
     let key = message.idempotency_key.as_str();
     let fits = (1..=Message::MAX_KEY).contains(&key.len())
@@ -86,7 +86,7 @@ fn idempotency_key(message: &Message) -> Result<&str> {
         Error::invalid_field(
             "idempotency_key",
             "key_invalid",
-            "must have 1 to 256 ASCII characters, no control character, and no blank at an end",
+            "must have 1 to 256 ASCII characters, no control character, and no blank at the start or the end",
         )
     })
 }

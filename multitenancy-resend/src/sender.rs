@@ -1,11 +1,11 @@
 use multitenancy_core::{Error, Result, user::Email};
 
-/// Reads a sender: an address, plain or as `Name <address>`. The result is fit for a `From` header.
+/// Parses a sender, `address` or `Name <address>`. The result is safe in a `From` header.
 pub(crate) fn parse(text: &str) -> Result<String> {
     let text = text.trim();
     read(text).ok_or_else(|| {
-        // Without the text: whoever mixes up two settings would find the API key here.
-        Error::config("the sender of mail must be an e-mail address, plain or as `Name <address>`")
+        // Not the text itself: if the settings are swapped, it is the API key.
+        Error::config("the sender of mail must be `address` or `Name <address>`, with an e-mail address")
     })
 }
 

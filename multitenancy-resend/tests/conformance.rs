@@ -1,4 +1,4 @@
-//! Every clause of the port, tried against a Resend that remembers keys as the real one does.
+//! Runs the conformance suite against a fake Resend, which remembers keys like the real one.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -19,7 +19,7 @@ struct Resend {
     server: OnceLock<MockServer>,
 }
 
-/// What Resend knows; clones share it.
+/// The state of the fake Resend. Clones share it.
 #[derive(Clone, Default)]
 struct Account(Arc<Mutex<State>>);
 

@@ -1,4 +1,4 @@
-//! What goes over the wire, and what each answer means.
+//! Tests for the requests to Resend, and for the error of each answer.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -32,7 +32,7 @@ async fn answering(response: ResponseTemplate) -> MockServer {
     server
 }
 
-fn taken() -> ResponseTemplate {
+fn accepted() -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({ "id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794" }))
 }
 
@@ -41,7 +41,7 @@ fn refused(status: u16, name: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_json(body)
 }
 
-/// The error of one send that is answered so.
+/// The error of a send that gets this response.
 async fn error_of(response: ResponseTemplate) -> Error {
     let server = answering(response).await;
     let error = builder(&server).build().unwrap().send(&message()).await.unwrap_err();
@@ -57,7 +57,7 @@ fn assert_no_secret(error: &Error) {
 
 #[tokio::test]
 async fn mailer_sends_one_request_per_message() {
-    let server = answering(taken()).await;
+    let server = answering(accepted()).await;
     let mailer = builder(&server).build().unwrap();
     mailer.send(&message().with_html("<p>Hello Ada</p>")).await.unwrap();
     mailer.send(&message()).await.unwrap();
@@ -167,7 +167,7 @@ async fn rate_limit_error_says_when_to_retry() {
 
 #[tokio::test]
 async fn mailer_does_not_throttle_bursts() {
-    let server = answering(taken()).await;
+    let server = answering(accepted()).await;
     let mailer = builder(&server).build().unwrap();
     let burst = async {
         for _ in 0..30 {
@@ -179,7 +179,7 @@ async fn mailer_does_not_throttle_bursts() {
 
 #[tokio::test]
 async fn timeouts_and_closed_ports_are_retryable() {
-    let server = answering(taken().set_delay(Duration::from_secs(30))).await;
+    let server = answering(accepted().set_delay(Duration::from_secs(30))).await;
     let silent = builder(&server).timeout(Duration::from_millis(100));
     let closed = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -197,7 +197,7 @@ async fn timeouts_and_closed_ports_are_retryable() {
 
 #[tokio::test]
 async fn redirects_do_not_receive_the_key() {
-    let elsewhere = answering(taken()).await;
+    let elsewhere = answering(accepted()).await;
     let location = format!("{}/emails", elsewhere.uri());
     for status in [301, 302, 307, 308] {
         let response = ResponseTemplate::new(status).insert_header("Location", location.as_str());
@@ -208,13 +208,13 @@ async fn redirects_do_not_receive_the_key() {
 
 #[tokio::test]
 async fn mailer_never_shows_the_key() {
-    let server = answering(taken()).await;
+    let server = answering(accepted()).await;
     let builder = builder(&server);
     assert!(!format!("{builder:#?}").contains(KEY));
     let mailer = builder.build().unwrap();
     assert!(!format!("{mailer:#?}").contains(KEY));
 
-    // A server that echoes what it was sent.
+    // A server that echoes the key.
     let echo =
         json!({ "name": KEY, "message": format!("the API key {KEY} is invalid; \r\n{}", "x".repeat(9000)) });
     let report = format!("{:?}", error_of(ResponseTemplate::new(403).set_body_json(echo)).await);
@@ -226,17 +226,17 @@ async fn mailer_never_shows_the_key() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(!format!("{error:?}").contains("canary"), "{error:?}");
     }
-    // The two settings mixed up.
+    // The two settings are swapped.
     let error = ResendMailer::builder("hello@example.com", KEY).build().unwrap_err();
     assert_no_secret(&error);
     let error = ResendMailer::builder(KEY, "hello@example.com").base_url(KEY).build().unwrap_err();
     assert_no_secret(&error);
 }
 
-/// The fields of a message are public: what `Message::new` refuses can still arrive.
+/// The fields of a message are public, so a caller can bypass the checks of `Message::new`.
 #[tokio::test]
 async fn mailer_refuses_header_injection() {
-    let server = answering(taken()).await;
+    let server = answering(accepted()).await;
     let mailer = builder(&server).build().unwrap();
     let keys = ["", "a\r\nX-Evil: 1", "a\n", "a\0", "é", " a", "a ", &"k".repeat(257)];
     for key in keys {

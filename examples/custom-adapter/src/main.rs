@@ -1,4 +1,4 @@
-//! Wires the three adapters into an application, lets somebody register, and shows what each adapter saw.
+//! Registers a user in an application with the three adapters, and prints the work of each adapter.
 //!
 //! `cargo run -p example-custom-adapter [spool directory]`
 
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .mailer(mailer.clone())
         .bus(SequentialBus::default())
         .subscribe(announce)
-        // The relay is driven by hand below, so that the program knows when it is done.
+        // The program runs the relay itself below, so that it knows when all events are delivered.
         .without_background_work()
         .build()?;
 
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let drained = tenancy.relay().drain(Plane::Control).await?;
-    println!("relay:  {} delivered, {} to try again", drained.delivered, drained.retried);
+    println!("relay:  {} delivered, {} to retry", drained.delivered, drained.retried);
     for entry in std::fs::read_dir(&spool)? {
         println!("spool:  {}", entry?.path().display());
     }

@@ -16,25 +16,25 @@ use multitenancy::{
 };
 use secrecy::SecretString;
 
-/// A store that counts what becomes of the units of work of another. Cheap to clone, if the other is.
+/// Wraps a store and counts the outcomes of its units of work. Clones share the counters.
 #[derive(Clone)]
 pub struct MeteredStore<S> {
     inner: S,
     counters: Arc<Counters>,
 }
 
-/// How many units of work ended how.
+/// The number of units of work, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcomes {
     /// Units that could not be opened.
     pub not_opened: u64,
-    /// Units that only read, and have ended.
+    /// Read-only units that have ended.
     pub read: u64,
     /// Units whose commit succeeded.
     pub committed: u64,
-    /// Units whose commit failed, or was given up.
+    /// Units whose commit failed or was cancelled.
     pub not_committed: u64,
-    /// Units that could have written and were dropped instead.
+    /// Units that could write and were dropped without a commit.
     pub rolled_back: u64,
 }
 
@@ -53,7 +53,7 @@ impl<S> MeteredStore<S> {
         Self { inner, counters: Arc::default() }
     }
 
-    /// What has become of the units until now.
+    /// The outcomes of all units that have ended, and of those that could not be opened.
     pub fn outcomes(&self) -> Outcomes {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Outcomes {
@@ -65,7 +65,7 @@ impl<S> MeteredStore<S> {
         }
     }
 
-    /// Wraps a unit that was just opened; `end` is what dropping it means.
+    /// Wraps a new unit. `end` is its outcome if it is dropped.
     fn metered<T: ?Sized>(&self, opened: Result<Box<T>>, end: End) -> Result<Box<MeteredUnit<T>>> {
         let counters = self.counters.clone();
         match opened {
@@ -134,7 +134,7 @@ impl<S: Store> Store for MeteredStore<S> {
         self.inner.fleet()
     }
 
-    // The inner store's own: its commits tell them, and nothing here changes anything besides.
+    // The commits of the inner store send its signals, and this wrapper changes no data itself.
     fn signals(&self) -> &Signals {
         self.inner.signals()
     }
@@ -148,13 +148,13 @@ impl<S: Store> Store for MeteredStore<S> {
     }
 }
 
-/// A unit of either plane, for `T` is `dyn ControlTransaction` or `dyn TenantTransaction`.
+/// A unit of either plane: `T` is `dyn ControlTransaction` or `dyn TenantTransaction`.
 struct MeteredUnit<T: ?Sized> {
     inner: Box<T>,
     entry: Entry,
 }
 
-/// Counts when it is dropped, which a unit can not avoid.
+/// Counts its unit when it is dropped.
 struct Entry {
     counters: Arc<Counters>,
     end: End,
@@ -201,7 +201,7 @@ impl<T: UnitOfWork + ?Sized> UnitOfWork for MeteredUnit<T> {
         if entry.end == End::Read {
             return inner.commit().await;
         }
-        // Until there is an answer: whoever drops this future does not know.
+        // The outcome until the commit returns: the future may be dropped before.
         entry.end = End::NotCommitted;
         inner.commit().await?;
         entry.end = End::Committed;

@@ -23,7 +23,7 @@ impl EventBus for SequentialBus {
                 continue;
             }
             if let Err(error) = handle(&subscription, delivery.clone()).await {
-                // The others get the event too, and all of them get it again.
+                // The other subscribers get the event too; after this error all of them get it again.
                 outcome = Err(error.with_context("subscriber", subscription.name()));
             }
         }
@@ -34,14 +34,14 @@ impl EventBus for SequentialBus {
         let mut subscriptions = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
         let name = subscription.name();
         if subscriptions.iter().any(|other| other.name() == name) {
-            return Err(Error::config(format!("two event subscribers are called {name}")));
+            return Err(Error::config(format!("two event subscribers have the name {name}")));
         }
         subscriptions.push(subscription);
         Ok(())
     }
 }
 
-/// In a task of its own, so that a panic becomes an error; the set ends the task when the delivery is given up.
+/// Runs the handler in a task, so that a panic becomes an error. The set aborts the task if the delivery is cancelled.
 async fn handle(subscription: &Subscription, delivery: Arc<Delivery>) -> Result<()> {
     let handler = subscription.handler().clone();
     let mut task = JoinSet::new();

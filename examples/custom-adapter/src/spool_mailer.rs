@@ -12,9 +12,9 @@ use multitenancy::{
 };
 use sha2::{Digest, Sha256};
 
-/// Puts each message as a file `<key>.eml` into a directory, for another program to deliver.
+/// Writes each message to a directory, as the file `<key>.eml`. Another program delivers the files.
 ///
-/// A key is remembered as long as its file is there.
+/// A key is known as long as its file exists.
 #[derive(Debug, Clone)]
 pub struct SpoolMailer {
     directory: PathBuf,
@@ -22,18 +22,18 @@ pub struct SpoolMailer {
 }
 
 impl SpoolMailer {
-    /// Spools into `directory`, which is made if it is missing, with `from` as the sender.
+    /// Opens the spool in `directory`, and creates the directory if it is missing. `from` is the sender.
     pub fn open(directory: impl Into<PathBuf>, from: Email) -> Result<Self> {
         let directory = directory.into();
         fs::create_dir_all(&directory).map_err(|error| {
-            Error::config("the mail spool can not be made")
+            Error::config("the mail spool cannot be created")
                 .with_context("directory", directory.display())
                 .with_source(error)
         })?;
         Ok(Self { directory, from })
     }
 
-    /// Where the message with this key is, or would be.
+    /// The path of the file for this key, which need not exist.
     pub fn path(&self, idempotency_key: &str) -> PathBuf {
         self.directory.join(format!("{}.eml", stem(idempotency_key)))
     }
@@ -49,12 +49,12 @@ impl Mailer for SpoolMailer {
             .map_err(Error::internal)?
             .map_err(|error| {
                 let kind = ErrorKind::Unavailable;
-                Error::new(kind, "mail_unavailable", "the mail spool can not be written").with_source(error)
+                Error::new(kind, "mail_unavailable", "the mail spool cannot be written").with_source(error)
             })
     }
 }
 
-/// Writes a file that others see whole or not at all. The first one stays.
+/// Creates the file atomically. If the file exists, it stays as it is.
 fn write_once(directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(directory)?;
     file.write_all(content)?;
@@ -64,20 +64,20 @@ fn write_once(directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
         Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         Err(failed) => return Err(failed.error),
     }
-    // `Ok` promises that the message is taken, and a name that was not synced can be lost.
+    // `Ok` promises that the message is kept, and a crash can lose a file name that was not synced.
     if cfg!(unix) {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
 }
 
-/// The key itself, if every file system takes it for a name, and takes no other key for the same; else its digest.
+/// The key, if it is a valid and distinct file name on every file system; else its digest.
 fn stem(key: &str) -> String {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     if (1..=200).contains(&key.len()) && key.bytes().all(plain) {
         return key.to_owned();
     }
-    // No plain key begins with a tilde.
+    // The tilde keeps digests apart from keys: no key that is used as a name begins with it.
     format!("~{}", digest(&[key]))
 }
 
@@ -89,9 +89,9 @@ fn digest(parts: &[&str]) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The message as RFC 5322 and 6532 write it. The one that delivers it adds the date.
+/// The message in the format of RFC 5322 and 6532, without a date, which the delivering program adds.
 fn render(from: &Email, message: &Message) -> Result<String> {
-    // The fields of a message are public, so it may not have gone through `Message::new`.
+    // The fields of a message are public, so a caller can bypass the checks of `Message::new`.
     if message.subject.chars().any(char::is_control) {
         return Err(Error::invalid_field("subject", "control_characters", "must be one line"));
     }
@@ -104,7 +104,7 @@ fn render(from: &Email, message: &Message) -> Result<String> {
     let mail = match &message.html {
         None => head + &plain,
         Some(html) => {
-            // No text contains its own digest.
+            // The digest cannot occur in the text it is computed from.
             let boundary = digest(&[&message.text, html]);
             let html = part("html", html);
             format!(

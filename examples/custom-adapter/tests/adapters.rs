@@ -1,4 +1,4 @@
-//! What these adapters do besides the clauses of their ports.
+//! Tests for the behaviour of these adapters that no clause of a port covers.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -60,7 +60,7 @@ async fn mailer_keeps_the_first_message_of_a_key() {
     for outcome in racing.join_all().await {
         outcome.unwrap();
     }
-    assert_eq!(names(&mailer), ["key.eml"], "and no temporary file");
+    assert_eq!(names(&mailer), ["key.eml"], "no temporary file is left");
     assert_eq!(fs::read(mailer.path("key")).unwrap(), first);
 }
 
@@ -74,7 +74,7 @@ async fn keys_cannot_leave_the_spool() {
         mailer.send(&message(key)).await.unwrap();
     }
     assert_eq!(names(&mailer).len(), keys.len());
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing beside it");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no file is outside of the spool");
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn store_counts_each_unit_once() {
     store.control(&context).await.unwrap().commit().await.unwrap();
     drop(store.control(&context).await.unwrap());
     let unit = store.control(&context).await.unwrap();
-    // Never polled: nothing was committed.
+    // This commit is never polled, so it commits nothing.
     drop(unit.commit());
     let expected = Outcomes { read: 2, committed: 1, rolled_back: 2, ..Outcomes::default() };
     assert_eq!(store.outcomes(), expected);
@@ -121,7 +121,7 @@ async fn one_failing_subscriber_retries_the_event() {
             async move {
                 let again = seen.lock().unwrap().contains(&name);
                 seen.lock().unwrap().push(name);
-                assert!(!fails || again, "a panic touches nobody else");
+                assert!(!fails || again, "this subscriber panics once");
                 Ok(())
             }
         })

@@ -1,4 +1,4 @@
-//! Every clause of the ports, tried on these adapters.
+//! Runs the conformance suites on these adapters.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests may panic")]
 
@@ -29,7 +29,7 @@ impl Harness for Metered {
     }
 }
 
-/// A spool whose directory can go missing, and which knows in which order messages came.
+/// A spool whose directory can be moved away. It records the order of the messages.
 #[derive(Clone)]
 struct Spool {
     directory: Arc<TempDir>,
@@ -86,7 +86,7 @@ impl MailerHarness for Spool {
     async fn taken(&self) -> Vec<Message> {
         let keys = self.keys.lock().unwrap().clone();
         let files = fs::read_dir(self.directory.path().join("spool")).unwrap().count();
-        assert_eq!(files, keys.len(), "a file for each message, and no other");
+        assert_eq!(files, keys.len(), "one file per message");
         let read = |key: &String| parse(&fs::read_to_string(self.mailer.path(key)).unwrap(), key);
         keys.iter().map(read).collect()
     }
@@ -96,7 +96,7 @@ impl MailerHarness for Spool {
     }
 }
 
-/// The message that a file holds.
+/// Parses the message from its file.
 fn parse(file: &str, key: &str) -> Message {
     let file = file.replace("\r\n", "\n");
     let (head, body) = file.split_once("\n\n").unwrap();

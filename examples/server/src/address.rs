@@ -6,7 +6,7 @@ use multitenancy::{Error, Result};
 
 use crate::settings::Settings;
 
-/// The addresses that `SERVER_HOST`, an address or a name, and `SERVER_PORT` stand for: at least one.
+/// Resolves `SERVER_HOST`, an address or a host name, with `SERVER_PORT`. Returns at least one address.
 pub async fn resolve(settings: &Settings) -> Result<Vec<SocketAddr>> {
     let (host, port) = (settings.server_host.as_str(), settings.server_port);
     let refuse = |why: &str| {
@@ -15,16 +15,16 @@ pub async fn resolve(settings: &Settings) -> Result<Vec<SocketAddr>> {
         ))
     };
     let found = tokio::net::lookup_host((host, port)).await;
-    let found: Vec<_> = found.map_err(|error| refuse("can not be resolved").with_source(error))?.collect();
+    let found: Vec<_> = found.map_err(|error| refuse("cannot be resolved").with_source(error))?.collect();
     if found.is_empty() { Err(refuse("has no address")) } else { Ok(found) }
 }
 
-/// Whether nobody but this machine reaches them.
+/// Whether only this machine can reach the addresses: all of them are loopback.
 pub fn is_local(addresses: &[SocketAddr]) -> bool {
     addresses.iter().all(|address| address.ip().is_loopback())
 }
 
-/// Where a server that listens on `address` is reached from its own machine.
+/// The address at which this machine reaches a server that listens on `address`.
 pub fn reached_at(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

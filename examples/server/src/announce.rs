@@ -1,4 +1,4 @@
-//! What a newcomer sees.
+//! The text that a server prints at its start.
 
 use std::{
     io::{self, Write},
@@ -9,17 +9,17 @@ use secrecy::ExposeSecret;
 
 use crate::{address, engine::Engine, settings::Settings};
 
-/// Says where the server is and what to try. The lines work as they stand, pasted into a shell one after the other.
+/// Prints the server's address, its settings and the first requests to try. The commands work as printed, in a shell.
 pub fn announce(settings: &Settings, engine: &Engine, address: SocketAddr) -> io::Result<()> {
     let base = format!("http://{}", address::reached_at(address));
     let prefix = &settings.api_prefix;
     let secret = match settings.jwt_secret {
         Some(_) => "JWT_SECRET",
-        None => "made for this data directory and kept in its secrets/",
+        None => "generated, and kept in secrets/ of the data directory",
     };
     let data = match engine {
         Engine::Sqlite(_) => settings.database_url.expose_secret(),
-        Engine::Postgres(_) => "in PostgreSQL, where DATABASE_URL says",
+        Engine::Postgres(_) => "PostgreSQL, as DATABASE_URL says",
     };
     let mail = match settings.resend_api_key {
         Some(_) => "Resend",
@@ -35,7 +35,7 @@ pub fn announce(settings: &Settings, engine: &Engine, address: SocketAddr) -> io
   signing secret  {secret}
   mail            {mail}
 
-Try it:
+Try it in another terminal:
 
   curl -s {base}{prefix}/auth/register -H 'content-type: application/json' \
     -d '{{"email":"ada@example.com","password":"correct horse battery staple"}}'
@@ -47,7 +47,7 @@ Try it:
   curl -s {base}{prefix}/organizations -H 'content-type: application/json' \
     -H "authorization: Bearer $ACCESS_TOKEN" -d '{{"name":"Acme"}}'
 
-The whole walkthrough, played by the server itself: cargo run -p example-server -- --demo
+To see every request and reply, run the demo: cargo run -p example-server -- --demo
 "#
     )?;
     out.flush()

@@ -1,4 +1,4 @@
-//! From settings to an application.
+//! Builds the application from its settings.
 
 use multitenancy::{
     Error, Result, Store, Tenancy,
@@ -19,11 +19,11 @@ use crate::{
 pub struct Server {
     pub router: axum::Router,
     pub engine: Engine,
-    /// Where it wants to listen.
+    /// The addresses to listen on; the first one that is free is used.
     pub addresses: Vec<SocketAddr>,
 }
 
-/// Opens the store, migrates it, and wires everything to it.
+/// Opens the store, migrates it, and connects the other parts to it.
 pub async fn compose(settings: &Settings) -> Result<Server> {
     let addresses = address::resolve(settings).await?;
     let local = address::is_local(&addresses);
@@ -71,23 +71,23 @@ fn named(variable: &str, error: &Error) -> Error {
     Error::config(format!("{variable}: {error}"))
 }
 
-/// The given key, or a random one that an embedded store keeps beside its data. That is for one machine alone: a server
-/// that others can reach must be given its secret, and so must all that share a database.
+/// The key of `JWT_SECRET`. Without it, SQLite generates a random key and keeps it beside the data. That fits one machine
+/// only: a server that other machines can reach needs `JWT_SECRET`, and so do servers that share a database.
 fn keys(settings: &Settings, local: bool, store: &dyn Store) -> Result<KeyRing> {
     if let Some(secret) = &settings.jwt_secret {
         let key = SigningKey::hs256(secret).map_err(|error| named("JWT_SECRET", &error))?;
         return Ok(KeyRing::new(key));
     }
-    const GIVE: &str = "give at least 32 random bytes, for example from `openssl rand -base64 48`";
+    const GIVE: &str = "set at least 32 random bytes, for example from `openssl rand -base64 48`";
     if !local {
         let host = &settings.server_host;
         return Err(Error::config(format!(
-            "JWT_SECRET is not set, and SERVER_HOST is {host}, where others can reach it; {GIVE}"
+            "JWT_SECRET is not set, and other machines can reach the server on SERVER_HOST {host}; {GIVE}"
         )));
     }
     let secret = store.local_secret("jwt")?.ok_or_else(|| {
         Error::config(format!(
-            "JWT_SECRET is not set, and PostgreSQL keeps none: every server on the same database needs the same one; {GIVE}"
+            "JWT_SECRET is not set. With PostgreSQL it is required, and all servers on one database need the same value; {GIVE}"
         ))
     })?;
     Ok(KeyRing::new(SigningKey::hs256(&secret)?))
@@ -107,7 +107,8 @@ mod tests {
         compose(&settings).await.map(drop).unwrap_err().to_string()
     }
 
-    /// S51: elsewhere than on loopback a missing secret, and anywhere a short or sample one, refuses to start.
+    /// S51: the server refuses to start without a secret, unless it listens on loopback. It always refuses a short or sample
+    /// secret.
     #[tokio::test]
     async fn s51_server_requires_a_strong_secret() {
         for open in ["0.0.0.0", "::"] {
@@ -142,7 +143,7 @@ mod tests {
             refusal(|settings| settings.database_url = "mysql://root:hunter2@localhost/x".into()).await;
         assert_eq!(
             error,
-            "DATABASE_URL names the driver \"mysql\"; this server knows sqlite, as in sqlite:data, and postgres, as in \
+            "DATABASE_URL names the driver \"mysql\"; the known drivers are sqlite, as in sqlite:data, and postgres, as in \
              postgres://user:password@host/database"
         );
         for url in ["hunter2", "hunter2@localhost:5432/x", "//root:hunter2@localhost/x"] {

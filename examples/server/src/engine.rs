@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 
 use crate::settings::{Settings, seconds};
 
-/// An open store, which the rest of the server knows as a [`Store`].
+/// An open store of either kind.
 #[derive(Clone)]
 pub enum Engine {
     Sqlite(SqliteStore),
@@ -18,22 +18,22 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Opens the store and migrates it; `local` when nobody but this machine reaches the server.
+    /// Opens the store and migrates it. `local` means that only this machine can reach the server.
     pub async fn open(settings: &Settings, local: bool) -> Result<Self> {
         let engine = Self::connect(settings, local).await?;
         engine.prepare(settings).await.map_err(|error| engine.explained(settings, error))?;
         Ok(engine)
     }
 
-    /// Opens the store, at whatever version it is.
+    /// Opens the store without migrating it.
     pub async fn connect(settings: &Settings, local: bool) -> Result<Self> {
         Ok(match scheme(settings.database_url.expose_secret())? {
             "sqlite" => Self::Sqlite(sqlite(settings).await?),
             "postgres" | "postgresql" => Self::Postgres(postgres(settings, local).await?),
             unknown => {
                 return Err(Error::config(format!(
-                    "DATABASE_URL names the driver {unknown:?}; this server knows sqlite, as in sqlite:data, and postgres, \
-                     as in postgres://user:password@host/database"
+                    "DATABASE_URL names the driver {unknown:?}; the known drivers are sqlite, as in sqlite:data, and \
+                     postgres, as in postgres://user:password@host/database"
                 )));
             }
         })
@@ -55,36 +55,36 @@ impl Engine {
         store.ping().await
     }
 
-    /// What to do about a store that opens and can not be used: an error of configuration says it by itself.
+    /// Adds the next step to the error of a store that opens but cannot be used. Configuration errors have theirs already.
     fn explained(&self, settings: &Settings, error: Error) -> Error {
         let message = match self {
             _ if error.kind() == ErrorKind::Config => return error,
             _ if error.code() == "tenant_upgrading" => {
-                "the database is at another schema than this program, and \
-                AUTO_MIGRATE is false: start once with AUTO_MIGRATE=true"
+                "the database schema has another version than this program, and \
+                AUTO_MIGRATE is false: start the server once with AUTO_MIGRATE=true"
                     .to_owned()
             }
             Self::Sqlite(_) => unreadable(settings.database_url.expose_secret()),
-            Self::Postgres(_) => "the database is there, but can not be used, for the cause below".to_owned(),
+            Self::Postgres(_) => "the database answers, but cannot be used; see the cause below".to_owned(),
         };
         Error::config(message).with_source(error)
     }
 
-    /// Refuses what would let one tenant at another's rows, each fault with what mends it. SQLite's files have no faults
-    /// of that kind.
+    /// Fails if one tenant could reach another tenant's rows. The error lists each fault with its fix. SQLite keeps tenants in
+    /// separate files, which need no audit.
     pub async fn audit(&self) -> Result<()> {
         let Self::Postgres(store) = self else { return Ok(()) };
         let faults: Vec<_> = store.audit().await?.iter().map(|fault| format!("\n- {fault}")).collect();
-        match faults.is_empty() {
-            true => Ok(()),
-            false => Err(Error::config(format!(
-                "the database is not safe to serve tenants from:{}",
-                faults.concat()
-            ))),
+        if faults.is_empty() {
+            return Ok(());
         }
+        Err(Error::config(format!(
+            "the database does not keep tenants apart; the server refuses it:{}",
+            faults.concat()
+        )))
     }
 
-    /// Ends all connections, and leaves whole files.
+    /// Closes all connections. SQLite's files are then complete, without a write-ahead log.
     pub async fn close(self) {
         match self {
             Self::Sqlite(store) => store.close().await,
@@ -93,7 +93,7 @@ impl Engine {
     }
 }
 
-/// What stands before the first colon. Nothing else of a URL is ever shown: it may hold a password.
+/// The text before the first colon. Errors show no other part of a URL, because it may have a password.
 fn scheme(url: &str) -> Result<&str> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
     let is_name = |scheme: &&str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
@@ -107,7 +107,7 @@ fn scheme(url: &str) -> Result<&str> {
 async fn sqlite(settings: &Settings) -> Result<SqliteStore> {
     if settings.database_admin_url.is_some() {
         return Err(Error::config(
-            "DATABASE_ADMIN_URL is set, but DATABASE_URL names SQLite, which has no roles: leave it out, or set \
+            "DATABASE_ADMIN_URL is set, but DATABASE_URL names SQLite, which has no roles: remove it, or set \
              DATABASE_URL to postgres://user:password@host/database",
         ));
     }
@@ -120,7 +120,7 @@ async fn sqlite(settings: &Settings) -> Result<SqliteStore> {
     })?;
     match settings.default_isolation {
         Some(isolation) if !store.isolations().contains(&isolation) => Err(Error::config(format!(
-            "DEFAULT_ISOLATION is {isolation}, but SQLite keeps tenants apart by a file each: leave it out or set it to \
+            "DEFAULT_ISOLATION is {isolation}, but SQLite has a file per tenant: remove it, or set it to \
              database"
         ))),
         _ => Ok(store),
@@ -150,11 +150,11 @@ async fn postgres(settings: &Settings, local: bool) -> Result<PgStore> {
     })
 }
 
-/// Tenants that can not be migrated are refused one by one; the others are served.
+/// Migrates all tenants. A tenant that cannot be migrated is logged and refused; the server serves the others.
 async fn migrate(store: &dyn Store) -> Result<()> {
     match store.migrate().await {
         Err(error) if error.code() == "tenants_not_migrated" => {
-            tracing::error!(error = ?error, "serving without them");
+            tracing::error!(error = ?error, "some tenants could not be migrated; serving the others");
             Ok(())
         }
         outcome => outcome,
@@ -163,7 +163,7 @@ async fn migrate(store: &dyn Store) -> Result<()> {
 
 fn unreadable(url: &str) -> String {
     format!(
-        "the data in {url} can not be opened, for the cause below: this process's user must be able to read and write its \
-         files, and a damaged control.db comes back from a backup"
+        "the data in {url} cannot be opened; see the cause below. The user of this process needs read and write access to \
+         the files. Restore a damaged control.db from a backup"
     )
 }

@@ -1,4 +1,4 @@
-//! Structured logs, to standard error: standard output is for what people asked for.
+//! Structured logs, on standard error. Standard output has the output of commands.
 
 use std::io::IsTerminal;
 
@@ -11,7 +11,7 @@ use crate::settings::{LogFormat, Settings};
 /// Starts logging.
 pub fn start(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
     let registry = tracing_subscriber::registry().with(filter(&settings.log_level)?);
-    // A line that can not be written is lost; saying so, to the same reader who has gone, would panic.
+    // A log line that cannot be written is lost. To report that on the same closed output would panic.
     let layer = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     match settings.log_format {
         LogFormat::Pretty => {
@@ -22,17 +22,17 @@ pub fn start(settings: &Settings) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What is logged. A single word is a level: `EnvFilter` itself takes one that it does not know for a crate's name, and
-/// nothing would be logged.
+/// Parses `LOG_LEVEL`. A single word must be a level: `EnvFilter` would read an unknown word as the name of a crate, and
+/// log nothing.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     let refuse = |why: String| {
         format!(
-            "LOG_LEVEL {text:?} can not be understood: {why}; write a level, or info,multitenancy_core=debug"
+            "LOG_LEVEL {text:?} is invalid: {why}; write a level, or directives such as info,multitenancy_core=debug"
         )
     };
     for word in text.split(',').filter(|directive| !directive.contains(['=', '[', ']', '{', '}'])) {
         if word.is_empty() || word.parse::<LevelFilter>().is_err() {
-            return Err(refuse(format!("{word:?} is none of off, error, warn, info, debug and trace")));
+            return Err(refuse(format!("{word:?} is not one of off, error, warn, info, debug, trace")));
         }
     }
     EnvFilter::try_new(text).map_err(|error| refuse(error.to_string()))

@@ -1,4 +1,4 @@
-//! The bundled server: everything wired, SQLite by default, PostgreSQL by `DATABASE_URL`.
+//! The bundled server. It uses SQLite by default, and PostgreSQL if `DATABASE_URL` names one.
 
 mod address;
 mod announce;
@@ -22,18 +22,18 @@ use tokio::net::TcpListener;
 
 use crate::settings::Settings;
 
-/// A multi-tenant back end. Without arguments it serves on 127.0.0.1:8080 and keeps its data in ./data; see
-/// .env.example for what can be set.
+/// A multi-tenant back end. Without arguments it listens on 127.0.0.1:8080 and keeps its data in ./data. The file
+/// .env.example lists all settings.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Play the whole walkthrough against a server of its own, on a temporary directory, and print it.
+    /// Start a server on a temporary directory, send it example requests, print them with the replies, and exit.
     #[arg(long, conflicts_with = "healthcheck")]
     demo: bool,
-    /// Ask the running server whether it is alive; exit with 1 when it is not.
+    /// Ask the running server whether it is alive; exit with 1 if it is not.
     #[arg(long)]
     healthcheck: bool,
-    /// A TOML file of settings; the environment has the last word.
+    /// A TOML file of settings. Environment variables override it.
     #[arg(long, value_name = "FILE", env = "CONFIG_FILE")]
     config: Option<std::path::PathBuf>,
     #[command(subcommand)]
@@ -50,10 +50,10 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
-        // Such as `head`: it has read what it wanted.
+        // The reader, such as `head`, has closed the pipe.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _nobody_reads = writeln!(io::stderr(), "error: {}", report::report(&*error));
+            let _closed_output = writeln!(io::stderr(), "error: {}", report::report(&*error));
             ExitCode::FAILURE
         }
     }
@@ -73,10 +73,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     logging::start(&settings)?;
     if let Some(Command::Migrate(arguments)) = &arguments.command {
-        // From the command line alone nobody reaches anything.
+        // `local`: this command opens no port.
         let engine = engine::Engine::connect(&settings, true).await?;
         let outcome = migrate::run(&*engine.store(), arguments, &mut io::stdout()).await;
-        // Also when some have failed: the others are served.
+        // Audit also after a failure, because the other tenants are served.
         let safe = if arguments.changes_storage() { engine.audit().await } else { Ok(()) };
         engine.close().await;
         safe?;
@@ -85,11 +85,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let server = compose::compose(&settings).await?;
     let listener = TcpListener::bind(&server.addresses[..]).await.map_err(|error| {
         let (host, port) = (&settings.server_host, settings.server_port);
-        format!("can not listen on {host}, port {port}: {error}; SERVER_HOST and SERVER_PORT say where to")
+        format!("cannot listen on {host}, port {port}: {error}; set SERVER_HOST and SERVER_PORT to another address")
     })?;
     let stop = serve::stop_signals()?;
     match announce::announce(&settings, &server.engine, listener.local_addr()?) {
-        // Nobody reads it; the server is there all the same.
+        // A closed output does not stop the server.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         announced => announced?,
     }

@@ -1,4 +1,4 @@
-//! The migrations of the tenants' storage, from the command line: whatever store DATABASE_URL names.
+//! The command `migrate`: migrates the tenants' storage in the store that `DATABASE_URL` names.
 
 use std::{error::Error, io::Write};
 
@@ -9,32 +9,32 @@ use multitenancy::{
     tenant::{TenantKey, not_found},
 };
 
-/// Brings the storage of tenants to another version, or tells where it is. Exits with 1 when one of them failed.
+/// Migrate the storage of tenants, or show its version. Exits with 1 if a tenant fails.
 #[derive(Args)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// One tenant, by its id or its slug; all of them without this.
+    /// Only the tenant with this id or slug. Default: all tenants.
     #[arg(long, global = true, value_name = "ID or SLUG")]
     tenant: Option<String>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// To the newest version.
+    /// Migrate to the newest version.
     Up,
-    /// One version down from the highest that any of them is at.
+    /// Undo the newest version that any tenant has.
     Down,
-    /// To this version, up or down; 0 takes all back.
+    /// Migrate to this version, up or down. Version 0 undoes all migrations.
     To { version: i64 },
-    /// Where each is, and what does not agree with this program.
+    /// Show each tenant's version, and its differences from this program.
     Status,
-    /// What each has had, and when.
+    /// Show which migrations each tenant had, and when.
     History,
 }
 
 impl Arguments {
-    /// Whether it does more than tell.
+    /// Whether the command changes storage.
     pub fn changes_storage(&self) -> bool {
         matches!(self.command, Command::Up | Command::Down | Command::To { .. })
     }
@@ -42,7 +42,7 @@ impl Arguments {
 
 type Outcomes = Result<(), Box<dyn Error>>;
 
-/// Does what the arguments say, and writes what becomes of it, line by line.
+/// Runs the command, and writes a line per tenant to `out`.
 pub async fn run(store: &dyn Store, arguments: &Arguments, out: &mut (dyn Write + Send)) -> Outcomes {
     let tenants = match &arguments.tenant {
         None => Tenants::All,
@@ -76,16 +76,16 @@ async fn migrate(
     let mut run = store.fleet().migrate_all(&options).await?;
     while let Some(Progress { tenant, done, of, outcome }) = run.next().await {
         let FleetTenant { id, slug, .. } = tenant;
-        let told = match outcome {
-            Outcome::Current => "is there already".to_owned(),
+        let text = match outcome {
+            Outcome::Current => "up to date".to_owned(),
             Outcome::Migrated { from, to } => format!("{from} → {to}"),
             Outcome::Failed(error) => format!("FAILED: {error}"),
         };
-        writeln!(out, "{done}/{of} {id} {slug}: {told}")?;
+        writeln!(out, "{done}/{of} {id} {slug}: {text}")?;
     }
     let report = run.finish().await;
-    let (there, failed) = (report.skipped + report.current, report.failed.len());
-    writeln!(out, "{} migrated, {there} already there, {failed} failed", report.migrated)?;
+    let (unchanged, failed) = (report.skipped + report.current, report.failed.len());
+    writeln!(out, "{} migrated, {unchanged} unchanged, {failed} failed", report.migrated)?;
     Ok(report.into_result()?)
 }
 
@@ -96,18 +96,18 @@ async fn status(store: &dyn Store, tenants: &Tenants, out: &mut (dyn Write + Sen
             Ok(state) => {
                 let served = if state.current { "served" } else { "not served" };
                 let (applied, newest, pending) = (state.applied, state.newest, state.pending);
-                writeln!(out, "{id} {slug}: at {applied} of {newest}, {pending} pending, {served}")?;
+                writeln!(out, "{id} {slug}: version {applied} of {newest}, {pending} pending, {served}")?;
                 for drift in state.drift {
                     writeln!(out, "  drift: {drift}")?;
                 }
             }
             Err(error) => {
                 unread += 1;
-                writeln!(out, "{id} {slug}: can not be read: {error}")?;
+                writeln!(out, "{id} {slug}: cannot be read: {error}")?;
             }
         }
     }
-    if unread == 0 { Ok(()) } else { Err(format!("{unread} could not be read").into()) }
+    if unread == 0 { Ok(()) } else { Err(format!("tenants that could not be read: {unread}").into()) }
 }
 
 async fn history(store: &dyn Store, tenants: &Tenants, out: &mut (dyn Write + Send)) -> Outcomes {
@@ -136,14 +136,14 @@ mod tests {
         arguments: Arguments,
     }
 
-    async fn said(store: &dyn Store, line: &[&str]) -> (String, Option<String>) {
+    async fn output(store: &dyn Store, line: &[&str]) -> (String, Option<String>) {
         let line = Line::parse_from([&["migrate"], line].concat());
         let mut out = Vec::new();
         let outcome = run(store, &line.arguments, &mut out).await;
         (String::from_utf8(out).unwrap(), outcome.err().map(|error| error.to_string()))
     }
 
-    /// What failed is told where it happens, and in the exit code.
+    /// A failure shows in the tenant's line and in the exit code.
     #[tokio::test]
     async fn migrate_prints_a_line_per_tenant() {
         let directory = tempfile::tempdir().unwrap();
@@ -151,35 +151,35 @@ mod tests {
         let store = SqliteStore::builder(&url).connect().await.unwrap();
         let acme = fixtures::provisioned(&store, "acme").await;
 
-        let summary = |told: &str| (format!("{told}\n"), None);
-        assert_eq!(said(&store, &["up"]).await, summary("0 migrated, 1 already there, 0 failed"));
-        let line = format!("{} acme: at 0 of 0, 0 pending, served", acme.id);
-        assert_eq!(said(&store, &["status"]).await, summary(&line));
-        assert_eq!(said(&store, &["status", "--tenant", "acme"]).await, summary(&line));
-        assert_eq!(said(&store, &["status", "--tenant", &acme.id.to_string()]).await, summary(&line));
+        let summary = |text: &str| (format!("{text}\n"), None);
+        assert_eq!(output(&store, &["up"]).await, summary("0 migrated, 1 unchanged, 0 failed"));
+        let line = format!("{} acme: version 0 of 0, 0 pending, served", acme.id);
+        assert_eq!(output(&store, &["status"]).await, summary(&line));
+        assert_eq!(output(&store, &["status", "--tenant", "acme"]).await, summary(&line));
+        assert_eq!(output(&store, &["status", "--tenant", &acme.id.to_string()]).await, summary(&line));
         assert_eq!(
-            said(&store, &["history", "--tenant", "acme"]).await,
+            output(&store, &["history", "--tenant", "acme"]).await,
             summary(&format!("{} acme:", acme.id))
         );
         for command in [&["down"][..], &["to", "0"]] {
-            assert_eq!(said(&store, command).await, summary("0 migrated, 1 already there, 0 failed"));
+            assert_eq!(output(&store, command).await, summary("0 migrated, 1 unchanged, 0 failed"));
         }
         let unknown = Some("this organization does not exist".to_owned());
-        assert_eq!(said(&store, &["up", "--tenant", "nobody"]).await, (String::new(), unknown));
-        assert!(said(&store, &["to", "7"]).await.1.unwrap().contains("no migration 7"));
+        assert_eq!(output(&store, &["up", "--tenant", "nobody"]).await, (String::new(), unknown));
+        assert!(output(&store, &["to", "7"]).await.1.unwrap().contains("no migration 7"));
 
-        // One whose storage has gone.
+        // A tenant without storage.
         let lost = Tenant { status: TenantStatus::Active, ..fixtures::tenant(&store, "lost") };
         fixtures::register(&store, &lost).await;
-        let (out, error) = said(&store, &["up"]).await;
+        let (out, error) = output(&store, &["up"]).await;
         assert_eq!(
             out,
             format!(
-                "1/1 {} lost: FAILED: this organization has no storage\n0 migrated, 1 already there, 1 failed\n",
+                "1/1 {} lost: FAILED: this organization has no storage\n0 migrated, 1 unchanged, 1 failed\n",
                 lost.id
             )
         );
         assert_eq!(error.unwrap(), format!("1 of 1 tenants could not be migrated: {}", lost.id));
-        assert_eq!(said(&store, &["status"]).await.1.unwrap(), "1 could not be read");
+        assert_eq!(output(&store, &["status"]).await.1.unwrap(), "tenants that could not be read: 1");
     }
 }

@@ -1,8 +1,8 @@
-//! What an operator reads of an error.
+//! Error reports for operators.
 
 use std::{error::Error as StdError, fmt::Write};
 
-/// The error with its causes, a line each. An operator's terminal may see what a client may not.
+/// The error with its causes, a line each. The report has details that no client may see.
 pub fn report(error: &(dyn StdError + 'static)) -> String {
     if let Some(error) = error.downcast_ref::<multitenancy::Error>() {
         return format!("{error:#?}");

@@ -1,4 +1,4 @@
-//! Serving until told to stop.
+//! Serves HTTP until a signal stops the server.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,36 +20,36 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-/// What clients may take of the server.
+/// Limits on the resources that clients use.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open connections; more wait to be accepted.
+    /// Open connections at once; further ones wait to be accepted.
     pub connections: usize,
-    /// How long the head of a request may take to arrive, and a connection to lie idle.
+    /// How long a request's head may take to arrive, and how long a connection may be idle.
     pub header_read: Duration,
-    /// How long running requests may take to finish when the server is told to stop.
+    /// How long running requests may take to finish after a stop signal.
     pub shutdown: Duration,
 }
 
-/// Serves HTTP/1 until told to stop; then takes no new connection, and lets the requests that are running finish
-/// within the bound, or until told again.
+/// Serves HTTP/1 until a stop signal. Then it accepts no new connection, and waits until the running requests finish, the
+/// bound `shutdown` ends, or a second signal comes. It cuts off requests that still run.
 pub async fn serve(mut listener: TcpListener, router: Router, limits: Limits, mut stop: mpsc::Receiver<()>) {
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    // HTTP/1 alone: a client that says nothing at all would be waited for without end while the version is found out.
+    // Only HTTP/1: the detection of the version has no timeout, so a silent client would hold its connection forever.
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_read);
     loop {
         let accepted = async {
-            let turn = room.clone().acquire_owned().await;
-            // Of its errors it makes an end itself: it tries again, after a second if need be.
-            (turn, Listener::accept(&mut listener).await)
+            let permit = permits.clone().acquire_owned().await;
+            // `accept` handles its errors itself: it retries, if necessary after a second.
+            (permit, Listener::accept(&mut listener).await)
         };
         tokio::select! {
-            _told = stop.recv() => break,
+            _signal = stop.recv() => break,
             Some(_ended) = connections.join_next() => {}
-            (turn, (stream, peer)) = accepted => {
+            (permit, (stream, peer)) = accepted => {
                 let service = router.clone().map_request(move |mut request: Request<_>| {
                     request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
                     request
@@ -57,35 +57,35 @@ pub async fn serve(mut listener: TcpListener, router: Router, limits: Limits, mu
                 let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
                 let connection = graceful.watch(connection.into_owned());
                 connections.spawn(async move {
-                    let _turn = turn;
+                    let _permit = permit;
                     if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a connection ended badly");
+                        tracing::debug!(%error, "a connection failed");
                     }
                 });
             }
         }
     }
     drop(listener);
-    tracing::info!("stopping: running requests may finish");
-    let told_again = async {
-        // `None`: there is nobody to tell it.
+    tracing::info!("stopping: waiting for running requests");
+    let second_signal = async {
+        // `None`: no signal can come any more.
         if stop.recv().await.is_none() {
             std::future::pending::<Infallible>().await;
         }
     };
     tokio::select! {
         () = graceful.shutdown() => {}
-        () = told_again => tracing::warn!("told again: running requests are cut off"),
+        () = second_signal => tracing::warn!("second stop signal: cutting off running requests"),
         () = tokio::time::sleep(limits.shutdown) => {
-            tracing::warn!(seconds = limits.shutdown.as_secs(), "some requests did not finish in time");
+            tracing::warn!(seconds = limits.shutdown.as_secs(), "cutting off requests that did not finish in time");
         }
     }
     connections.shutdown().await;
 }
 
-/// Says when to stop: at each Ctrl-C and SIGTERM.
+/// Receives a message for each Ctrl-C and SIGTERM.
 pub fn stop_signals() -> io::Result<mpsc::Receiver<()>> {
-    let (told, stop) = mpsc::channel(2);
+    let (signals, stop) = mpsc::channel(2);
     #[cfg(unix)]
     {
         use signal::unix::{SignalKind, signal};
@@ -97,13 +97,13 @@ pub fn stop_signals() -> io::Result<mpsc::Receiver<()>> {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                if told.send(()).await.is_err() {
+                if signals.send(()).await.is_err() {
                     break;
                 }
             }
         });
     }
     #[cfg(not(unix))]
-    tokio::spawn(async move { while signal::ctrl_c().await.is_ok() && told.send(()).await.is_ok() {} });
+    tokio::spawn(async move { while signal::ctrl_c().await.is_ok() && signals.send(()).await.is_ok() {} });
     Ok(stop)
 }

@@ -1,5 +1,4 @@
-//! What can be set: each field is a variable of the environment in upper case, and a key of the TOML file in lower
-//! case.
+//! Settings: each field is an environment variable in upper case, and a key of the TOML file in lower case.
 
 use std::{path::Path, str::FromStr, time::Duration};
 
@@ -16,7 +15,7 @@ use crate::serve::Limits;
 pub struct Settings {
     pub server_host: String,
     pub server_port: u16,
-    /// May hold a password, as may the next one.
+    /// Can contain a password, like `database_admin_url`.
     pub database_url: SecretString,
     pub database_admin_url: Option<SecretString>,
     #[serde(deserialize_with = "parsed_if_any")]
@@ -53,9 +52,9 @@ pub struct Settings {
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Pretty,
-    /// For programs.
+    /// A JSON object per line.
     Json,
 }
 
@@ -66,12 +65,12 @@ impl FromStr for LogFormat {
         match text {
             "pretty" => Ok(Self::Pretty),
             "json" => Ok(Self::Json),
-            _ => Err(Error::config(format!("log format {text:?} is unknown; known are pretty, json"))),
+            _ => Err(Error::config(format!("LOG_FORMAT {text:?} is unknown; write pretty or json"))),
         }
     }
 }
 
-/// The variables that are read from the environment, in the order of `.env.example`.
+/// The environment variables, in the order of `.env.example`.
 pub const VARIABLES: [&str; 30] = [
     "SERVER_HOST",
     "SERVER_PORT",
@@ -146,8 +145,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings of `file` and of `environment`, which has the last word. A key of the file that is unknown, and
-    /// a value that can not be, are errors. An empty variable is as good as none.
+    /// Reads the settings from `file` and `environment`; the environment overrides the file. An unknown key in the file
+    /// and an invalid value are errors. An empty variable counts as not set.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -165,7 +164,7 @@ impl Settings {
         settings.check()
     }
 
-    /// What nobody else checks, or names by its variable.
+    /// Checks values that no later step checks, or that its error would not name.
     fn check(mut self) -> Result<Self, config::ConfigError> {
         let refuse = |message: String| Err(config::ConfigError::Message(message));
         let given = |secret: Option<SecretString>| secret.filter(|secret| !secret.expose_secret().is_empty());
@@ -186,18 +185,16 @@ impl Settings {
             ("TENANT_CACHE_TTL_SECONDS", self.tenant_cache_ttl_seconds, 0, YEAR),
         ] {
             if !(least..=most).contains(&value) {
-                return refuse(format!("{name} must be {least} to {most}, not {value}"));
+                return refuse(format!("{name} must be {least} to {most}, but it is {value}"));
             }
         }
         if self.resend_api_key.is_some() != self.resend_from_email.is_some() {
-            return refuse(
-                "RESEND_API_KEY and RESEND_FROM_EMAIL go together: set both or neither".to_owned(),
-            );
+            return refuse("set both RESEND_API_KEY and RESEND_FROM_EMAIL, or neither".to_owned());
         }
         Ok(self)
     }
 
-    /// What clients may take of the server.
+    /// The limits on clients.
     pub fn limits(&self) -> Limits {
         Limits {
             connections: self.max_connections as usize,
@@ -207,12 +204,12 @@ impl Settings {
     }
 }
 
-/// A duration, as settings have it.
+/// The duration of a setting in seconds.
 pub fn seconds(count: u32) -> Duration {
     Duration::from_secs(count.into())
 }
 
-/// A value that parses from its text.
+/// Parses a value from its text.
 fn parsed<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -256,7 +253,7 @@ mod tests {
         assert_eq!(settings.log_format, LogFormat::Json);
         assert_eq!(settings.default_isolation, Some(Isolation::Database));
         let secret = settings.jwt_secret.unwrap();
-        assert_eq!(secret.expose_secret().len(), 41, "a secret of digits stays as it is");
+        assert_eq!(secret.expose_secret().len(), 41, "a secret of digits stays text");
     }
 
     #[test]
@@ -294,7 +291,7 @@ mod tests {
         }
     }
 
-    /// The sample file names every variable, each with its default, and no other. Those without one it says so of.
+    /// The sample file has every variable and no other one, each with its default.
     #[test]
     fn sample_file_matches_the_settings() {
         const WITHOUT_DEFAULT: [&str; 8] = [

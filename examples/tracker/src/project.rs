@@ -1,4 +1,4 @@
-//! What a project is, who may do what with it, and what is told of it.
+//! Projects: their type, permissions, event and subscriber.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub struct NewProject {
     pub name: String,
 }
 
-/// What is refused here is answered with 422, naming the field.
+/// Validates a project's name. An error becomes a reply 422 that names the field.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     if name.trim().is_empty() || name.chars().count() > 200 {
@@ -59,7 +59,7 @@ impl Event for ProjectCreated {
     }
 }
 
-/// Tells of each project, once its transaction has committed; more than once when the process is killed in between.
+/// Prints each new project after its transaction has committed. If the process is killed in between, it can print one twice.
 pub fn announcer() -> Result<Subscription> {
     Subscription::new("announcer", ProjectCreated::TYPE, |delivery: Arc<Delivery>| async move {
         let project: ProjectCreated = delivery.payload()?;

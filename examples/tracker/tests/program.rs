@@ -1,4 +1,4 @@
-//! Runs the program as it stands, on SQLite and on PostgreSQL, and uses it over HTTP.
+//! Runs both programs, on SQLite and on PostgreSQL, and sends them requests.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::{
@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// What a process is started with: the program and its environment.
+/// The program to run and its environment.
 type Setting = (&'static str, Vec<(&'static str, String)>);
 
 struct Program {
@@ -26,13 +26,13 @@ struct Program {
 
 impl Program {
     async fn start(directory: &Path, (program, environment): &Setting) -> Self {
-        // The port is free at this moment; the program needs it a moment later.
+        // The port is free now; another process could take it before the program does.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = Command::new(program)
             .current_dir(directory)
             .env("ADDRESS", address.to_string())
             .envs(environment.iter().map(|(name, value)| (*name, value)))
-            .stdout(File::options().create(true).append(true).open(directory.join("said")).unwrap())
+            .stdout(File::options().create(true).append(true).open(directory.join("output")).unwrap())
             .spawn()
             .unwrap();
         let base = format!("http://{address}");
@@ -122,16 +122,16 @@ async fn tracker_keeps_tenants_apart(setting: &Setting) {
         assert_eq!((status.as_u16(), &problem["errors"][0]["field"]), (422, &json!("name")), "{problem}");
     }
 
-    // The subscriber is told of what was committed, and of nothing that was refused.
-    let told = format!("acme has a new project: {}\n", project["id"].as_str().unwrap());
-    let said = || std::fs::read_to_string(directory.path().join("said")).unwrap();
+    // The subscriber gets the event of the committed project, and none of refused ones.
+    let expected = format!("acme has a new project: {}\n", project["id"].as_str().unwrap());
+    let output = || std::fs::read_to_string(directory.path().join("output")).unwrap();
     for _ in 0..100 {
-        if !said().is_empty() {
+        if !output().is_empty() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(said(), told);
+    assert_eq!(output(), expected);
 
     // The data and the signing secret outlive the process.
     drop(program);
@@ -142,7 +142,7 @@ async fn tracker_keeps_tenants_apart(setting: &Setting) {
 
 #[tokio::test]
 async fn tracker_keeps_tenants_apart_on_sqlite() {
-    // As good as none: the data directory has a secret of its own.
+    // An empty variable counts as not set: the data directory keeps a random secret.
     let environment = vec![("JWT_SECRET", String::new())];
     tracker_keeps_tenants_apart(&(env!("CARGO_BIN_EXE_example-tracker"), environment)).await;
 }
@@ -172,7 +172,7 @@ async fn execute(url: &str, sql: String) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
 }
 
-/// As the README promises, only the store, its URL and its migrations differ.
+/// As the README promises, the programs differ only in the store, its URL and its migrations.
 #[test]
 fn programs_differ_only_in_their_store() {
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();

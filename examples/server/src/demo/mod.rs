@@ -1,4 +1,4 @@
-//! The walkthrough, played against a server of its own over real HTTP.
+//! The demo: a sequence of HTTP requests to a temporary server.
 
 mod transcript;
 mod walkthrough;
@@ -13,7 +13,8 @@ use tokio::{net::TcpListener, sync::mpsc};
 use self::transcript::Transcript;
 use crate::{compose, serve, serve::Limits, settings::Settings};
 
-/// Plays the walkthrough on a temporary directory, whatever the environment says. Fails at the first surprise.
+/// Starts a server on a temporary directory and runs the walkthrough. It ignores the environment, and fails at the first
+/// unexpected reply.
 pub async fn play() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let url = format!("sqlite:{}", directory.path().display());
@@ -32,5 +33,8 @@ pub async fn play() -> Result<(), Box<dyn std::error::Error>> {
     server.engine.close().await;
     played?;
     let count = transcript.count();
-    Ok(writeln!(io::stdout(), "\nThe walkthrough went as it should: {count} requests, no surprise.")?)
+    Ok(writeln!(
+        io::stdout(),
+        "\nThe walkthrough is complete: {count} requests, each with the expected reply."
+    )?)
 }

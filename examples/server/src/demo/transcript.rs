@@ -1,4 +1,4 @@
-//! Requests and replies, readably.
+//! Sends requests, and prints them with their replies.
 
 use std::{
     fmt::Arguments,
@@ -8,7 +8,7 @@ use std::{
 use reqwest::{Client, Method};
 use serde_json::Value;
 
-/// Sends requests, prints them with their replies, and fails at the first reply that is not the expected one.
+/// Sends requests, prints them with their replies, and fails at the first unexpected reply.
 pub struct Transcript {
     client: Client,
     base: String,
@@ -16,7 +16,7 @@ pub struct Transcript {
     count: usize,
 }
 
-/// A request to be sent.
+/// A request that is not sent yet.
 pub struct Request<'a> {
     transcript: &'a mut Transcript,
     method: Method,
@@ -31,23 +31,23 @@ impl Transcript {
         Ok(Self { client: Client::builder().no_proxy().build()?, base, prefix, count: 0 })
     }
 
-    /// How many requests were sent.
+    /// The number of requests that were sent.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Says what comes next.
+    /// Prints the heading of the next step.
     pub fn step(&self, text: &str) -> io::Result<()> {
         say(format_args!("\n── {text}"))
     }
 
-    /// A request to the API.
+    /// A request below the API's prefix.
     pub fn call(&mut self, method: Method, path: &str) -> Request<'_> {
         let path = format!("{}{path}", self.prefix);
         Request { transcript: self, method, path, token: None, tenant: None, body: None }
     }
 
-    /// A request beside the API.
+    /// A GET request outside of the API's prefix.
     pub fn system(&mut self, path: &str) -> Request<'_> {
         let path = path.to_owned();
         Request { transcript: self, method: Method::GET, path, token: None, tenant: None, body: None }
@@ -67,7 +67,7 @@ impl Request<'_> {
         Self { body: Some(body), ..self }
     }
 
-    /// Sends the request; the reply must have this status. Returns its body.
+    /// Sends the request and returns the body of the reply. Fails if the reply has another status.
     pub async fn expect(self, status: u16) -> Result<Value, Box<dyn std::error::Error>> {
         let Self { transcript, method, path, token, tenant, body } = self;
         transcript.count += 1;
@@ -99,7 +99,7 @@ impl Request<'_> {
         Ok(value)
     }
 
-    /// As [`expect`](Self::expect), for a refusal with this code.
+    /// Like [`expect`](Self::expect); the reply must be a problem with this `code`.
     pub async fn refused(self, status: u16, code: &str) -> Result<(), Box<dyn std::error::Error>> {
         let problem = self.expect(status).await?;
         if problem["code"] != code {
@@ -109,12 +109,12 @@ impl Request<'_> {
     }
 }
 
-/// Prints a line. Where `println!` panics, as when nobody reads any more, this is an error.
+/// Prints a line. A closed output is an error; `println!` would panic.
 fn say(line: Arguments<'_>) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-/// A JSON text of several lines in which the long secrets are cut.
+/// Indented JSON in which the named fields are shortened.
 fn readable(value: &Value, secrets: &[&str]) -> String {
     let mut shown = value.clone();
     if let Some(fields) = shown.as_object_mut() {

@@ -1,4 +1,4 @@
-//! From a first account to two organizations kept apart.
+//! The steps of the demo: from the first account to two isolated organizations.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -9,41 +9,41 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// Plays it all. Fails at the first surprise.
+/// Runs all steps. Fails at the first unexpected reply.
 pub async fn play(t: &mut Transcript) -> Outcome {
-    t.step("The server is ready")?;
+    t.step("Check that the server is ready")?;
     t.system("/health/ready").expect(200).await?;
 
-    t.step("Ada registers on the platform, and signs in")?;
+    t.step("Ada registers on the platform and signs in")?;
     register(t, "ada@example.com", None).await?;
     let ada = log_in(t, "ada@example.com", None).await?;
     let platform = text(&ada, "access_token")?;
 
-    t.step("She creates two organizations; each has storage of its own")?;
+    t.step("Ada creates two organizations. Each one is a tenant with its own storage")?;
     let acme = organization(t, &platform, "Acme").await?;
     let globex = organization(t, &platform, "Globex").await?;
     t.call(Method::GET, "/organizations/me").token(&platform).expect(200).await?;
     t.call(Method::GET, &format!("/organizations/{acme}")).token(&platform).expect(200).await?;
 
-    t.step("Bob registers in Acme by its slug, and somebody with the same address in Globex by its id")?;
+    t.step("Bob registers in Acme (named by its slug). Another user registers in Globex (named by its id) with the same e-mail address")?;
     let bob = register(t, "bob@example.com", Some("acme")).await?;
     let other = register(t, "bob@example.com", Some(&globex)).await?;
     differ(&bob["id"], &other["id"])?;
 
-    t.step("Bob signs in, and looks at and changes his profile")?;
+    t.step("Bob signs in to Acme, reads his profile and changes it")?;
     let bob = log_in(t, "bob@example.com", Some("acme")).await?;
     let (access, refresh) = (text(&bob, "access_token")?, text(&bob, "refresh_token")?);
     t.call(Method::GET, "/users/me").token(&access).tenant("acme").expect(200).await?;
     let profile = json!({"full_name": "Bob Martin", "metadata": {"theme": "dark"}});
     t.call(Method::PUT, "/users/me").token(&access).json(profile).expect(200).await?;
 
-    t.step("He exchanges his refresh token, once; a second time it is spent")?;
+    t.step("Bob exchanges his refresh token for new tokens. A refresh token works once: the second exchange is refused")?;
     let exchange = json!({"refresh_token": refresh});
     let bob = t.call(Method::POST, "/auth/refresh").json(exchange.clone()).expect(200).await?;
     let access = text(&bob, "access_token")?;
     t.call(Method::POST, "/auth/refresh").json(exchange).refused(401, "invalid_refresh_token").await?;
 
-    t.step("Ada enters Acme from her platform account, as its owner")?;
+    t.step("Ada switches from the platform to Acme, which she owns")?;
     let switch = json!({"tenant": acme});
     let owner = t.call(Method::POST, "/auth/switch").token(&platform).json(switch).expect(200).await?;
     let owner_access = text(&owner, "access_token")?;
@@ -51,13 +51,13 @@ pub async fn play(t: &mut Transcript) -> Outcome {
 
     refusals(t, &platform, &access, &globex).await?;
 
-    t.step("Bob signs out; his token is dead at once")?;
+    t.step("Bob signs out. His access token stops working at once")?;
     t.call(Method::POST, "/auth/logout").token(&access).expect(204).await?;
     t.call(Method::GET, "/users/me").token(&access).refused(401, "invalid_token").await
 }
 
 async fn refusals(t: &mut Transcript, platform: &str, bob: &str, globex: &str) -> Outcome {
-    t.step("Bob's token is of Acme. It opens nothing of Globex, whose existence it does not even betray")?;
+    t.step("Bob's token is for Acme. Globex refuses it, and the reply does not show whether Globex exists")?;
     t.call(Method::GET, "/users/me").token(bob).tenant(globex).refused(403, "tenant_mismatch").await?;
     t.call(Method::GET, "/users/me")
         .token(bob)
@@ -67,7 +67,7 @@ async fn refusals(t: &mut Transcript, platform: &str, bob: &str, globex: &str) -
     let path = format!("/organizations/{globex}");
     t.call(Method::GET, &path).token(bob).refused(404, "tenant_not_found").await?;
 
-    t.step("A token of one realm does not open the other's routes")?;
+    t.step("A token for a tenant does not work on the routes of the platform")?;
     let new = json!({"name": "Initech"});
     t.call(Method::POST, "/organizations").token(bob).json(new).refused(403, "wrong_scope").await?;
     t.call(Method::POST, "/auth/switch")
@@ -76,7 +76,7 @@ async fn refusals(t: &mut Transcript, platform: &str, bob: &str, globex: &str) -
         .refused(403, "wrong_scope")
         .await?;
 
-    t.step("Everything else that is wrong says so in the same form")?;
+    t.step("All other errors are problem documents of the same form (RFC 9457)")?;
     t.call(Method::GET, "/users/me").refused(401, "unauthenticated").await?;
     t.call(Method::GET, "/users/me").token("forged").refused(401, "invalid_token").await?;
     let again = credentials("bob@example.com");
@@ -130,7 +130,7 @@ fn text(value: &Value, field: &str) -> Outcome<String> {
 
 fn differ(one: &Value, other: &Value) -> Outcome {
     if one == other {
-        return Err(format!("{one} stands for two users").into());
+        return Err(format!("two users have the same id, {one}").into());
     }
     Ok(())
 }

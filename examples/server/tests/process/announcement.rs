@@ -2,20 +2,20 @@ use std::process::{Command, Stdio};
 
 use crate::program::{Program, command};
 
-/// The lines to try work as they stand, pasted into a shell one after the other. Needs curl, as a newcomer does.
+/// Runs the printed commands in a shell. Needs curl.
 #[test]
 fn announced_commands_work() {
     let directory = tempfile::tempdir().unwrap();
     let program = Program::start(directory.path(), &[]);
-    let (_, lines) = program.said.split_once("Try it:").unwrap();
-    let (lines, _) = lines.split_once("The whole walkthrough").unwrap();
+    let (_, lines) = program.output.split_once("Try it in another terminal:").unwrap();
+    let (lines, _) = lines.split_once("To see every request").unwrap();
     let shell = Command::new("sh").args(["-u", "-c", lines]).output().unwrap();
-    let (said, complaints) =
+    let (output, errors) =
         (String::from_utf8(shell.stdout).unwrap(), String::from_utf8(shell.stderr).unwrap());
-    assert!(said.contains("\"slug\":\"acme\""), "{lines}\n{said}\n{complaints}");
+    assert!(output.contains("\"slug\":\"acme\""), "{lines}\n{output}\n{errors}");
 }
 
-/// Whose reader has gone serves on: nothing that is printed ends it.
+/// The server keeps running when its output is closed.
 #[test]
 fn server_survives_a_closed_output() {
     let directory = tempfile::tempdir().unwrap();
@@ -34,7 +34,7 @@ fn server_survives_a_closed_output() {
     assert!(ended.is_none(), "{ended:?}");
 }
 
-/// The demonstration takes nothing from the environment, and ends without complaint when its reader goes.
+/// The demo ignores the environment, and ends without an error when its output is closed.
 #[test]
 fn demo_ignores_the_environment() {
     let directory = tempfile::tempdir().unwrap();
@@ -55,9 +55,9 @@ fn demo_ignores_the_environment() {
         let output = command.stdin(Stdio::null()).output().unwrap();
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
-    let (said, complaints) = demo("");
-    assert!(said.contains("The walkthrough went as it should"), "{said}{complaints}");
-    let (said, complaints) = demo("| head -n 3");
-    assert_eq!((said.lines().count(), complaints.as_str()), (3, ""));
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "it leaves nothing behind");
+    let (output, errors) = demo("");
+    assert!(output.contains("The walkthrough is complete"), "{output}{errors}");
+    let (output, errors) = demo("| head -n 3");
+    assert_eq!((output.lines().count(), errors.as_str()), (3, ""));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "the demo leaves no file");
 }

@@ -5,7 +5,7 @@ use crate::program::Program;
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// A client of a running server. Cheap to clone.
+/// A client of a running server.
 #[derive(Clone)]
 pub struct Api {
     client: Client,
@@ -18,7 +18,7 @@ impl Api {
         Self { client, base: format!("http://{}", program.address) }
     }
 
-    /// Status and body of the reply; an error when there is none.
+    /// The status and body of the reply.
     pub async fn try_call(
         &self,
         method: Method,
@@ -65,15 +65,15 @@ impl Api {
 
     async fn credentials(
         &self,
-        what: &str,
+        route: &str,
         email: &str,
         tenant: Option<&str>,
     ) -> reqwest::Result<(u16, Value)> {
         let body = json!({"email": email, "password": PASSWORD});
-        self.try_call(Method::POST, &format!("/api/v1/auth/{what}"), tenant, None, Some(body)).await
+        self.try_call(Method::POST, &format!("/api/v1/auth/{route}"), tenant, None, Some(body)).await
     }
 
-    /// Registers and signs in; the access token.
+    /// Registers and signs in. Returns the access token.
     pub async fn join(&self, email: &str, tenant: Option<&str>) -> String {
         let (status, user) = self.try_register(email, tenant).await.unwrap();
         assert_eq!(status, 201, "{user}");

@@ -1,5 +1,5 @@
-//! E3: whatever PostgreSQL says of a statement that fails, nobody outside is told. Through the whole stack: a handler of an
-//! application whose statements fail in every way, and the framework's own routes.
+//! E3: a reply never shows PostgreSQL's text about a failed statement. The tests send requests through the whole stack: to
+//! an application's handler whose statements fail, and to the framework's own routes.
 
 use std::{
     collections::BTreeSet,
@@ -38,7 +38,7 @@ const TABLES: &str = "CREATE TABLE canary_things (id bigint PRIMARY KEY, name te
         CONSTRAINT canary_of FOREIGN KEY (tenant_id, thing) REFERENCES canary_things (tenant_id, id)); \
     SELECT multitenancy.protect('canary_parts')";
 
-/// What raises a SQLSTATE, with a canary in whatever an error can carry.
+/// A statement that raises a SQLSTATE, with a canary in each field of the error.
 macro_rules! raise {
     ($code:expr) => {
         concat!("DO $$ ", raising!($code), " $$")
@@ -57,7 +57,7 @@ macro_rules! raising {
     };
 }
 
-/// What an application's statement may fail with, and how it comes to it.
+/// SQLSTATEs, each with a statement that fails with it.
 const FAILURES: &[(&str, &str)] = &[
     ("0A000", "SELECT count(*) AS canary FROM canary_things FOR UPDATE"),
     ("22001", "INSERT INTO canary_things (id, name, code) VALUES (1, 'canary', 'canary canary')"),
@@ -69,7 +69,7 @@ const FAILURES: &[(&str, &str)] = &[
     ("23503", "INSERT INTO canary_parts (id, thing) VALUES (1, 99)"),
     ("23505", "INSERT INTO canary_things (id, name) VALUES (1, 'canary'), (1, 'canary')"),
     ("42501", "CREATE TEMPORARY TABLE canary (id int)"),
-    // Told at the commit.
+    // PostgreSQL reports this one at the commit.
     ("23505", "INSERT INTO canary_things (id, name, code) VALUES (1, '', 'canary'), (2, '', 'canary')"),
     ("23514", "INSERT INTO canary_things (id, name, size) VALUES (1, 'canary', -1)"),
     ("25006", "SET TRANSACTION READ ONLY; INSERT INTO canary_things (id, name) VALUES (1, 'canary')"),
@@ -85,7 +85,7 @@ const FAILURES: &[(&str, &str)] = &[
     ("42883", "SELECT canary_function()"),
     ("42P01", "SELECT * FROM canary_table"),
     ("57014", "SET LOCAL statement_timeout = 20; SELECT pg_sleep(20), 'canary'"),
-    // Each of the others that the server or its functions may answer with.
+    // Further SQLSTATEs that the server or its functions can return.
     ("21000", raise!("\'21000\'")),
     ("23P01", raise!("\'23P01\'")),
     ("28000", raise!("\'28000\'")),
@@ -102,7 +102,7 @@ const FAILURES: &[(&str, &str)] = &[
     ("XX000", raise!("\'XX000\'")),
 ];
 
-/// Words of the server, of its log and of the statements.
+/// Words from the server, its log and the statements, which no reply may contain.
 const HIDDEN: &[&str] = &[
     "canary",
     "multitenancy_",
@@ -132,7 +132,7 @@ const HIDDEN: &[&str] = &[
     "hint:",
 ];
 
-fn standing<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+fn found_words<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let text = text.to_lowercase();
     words.into_iter().filter(|word| text.contains(&word.to_lowercase())).collect()
 }
@@ -141,12 +141,12 @@ fn standing<'a>(text: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a
 struct App {
     tenancy: Tenancy,
     store: PgStore,
-    /// The whole errors that handlers saw.
+    /// The errors that handlers saw, with their causes.
     reports: Arc<Mutex<Vec<String>>>,
 }
 
-/// The error with all its causes.
-fn whole(error: &(dyn StdError + 'static)) -> String {
+/// The error with its causes.
+fn chain_of(error: &(dyn StdError + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| (*error).source());
     chain.map(|error| format!("{error:?}\n")).collect()
 }
@@ -156,7 +156,7 @@ async fn fail(
     State(app): State<App>,
     Path(which): Path<usize>,
 ) -> Result<(), Problem> {
-    let report = |error: &(dyn StdError + 'static)| app.reports.lock().unwrap().push(whole(error));
+    let report = |error: &(dyn StdError + 'static)| app.reports.lock().unwrap().push(chain_of(error));
     let mut tx = app.store.begin(&tenant).await?;
     let (_, sql) = FAILURES[which];
     sqlx::raw_sql(sql).execute(tx.conn()).await.inspect_err(|error| report(error))?;
@@ -176,7 +176,7 @@ impl App {
         Self { tenancy, store, reports: Arc::default() }
     }
 
-    /// Status, headers and body, without what the request has said itself and what chance has.
+    /// Status, problem, and the text of headers and body without the request id.
     async fn post(&self, path: &str, tenant: &Tenant, body: Value) -> (u16, Value, String) {
         let router = Router::new()
             .nest("/api/v1", routes(&self.tenancy))
@@ -197,8 +197,8 @@ impl App {
     }
 }
 
-/// Every failure of an application's statement is the same answer, in every isolation. The control is the error that the
-/// handler saw, in which the same look finds what the answer has not.
+/// Every failed statement of an application gives the same reply, in every isolation. Control: the same search finds hidden
+/// words in the error that the handler saw.
 #[tokio::test(flavor = "multi_thread")]
 async fn e3_answers_hide_failures_of_app_statements() {
     let database = Database::new().await;
@@ -209,31 +209,34 @@ async fn e3_answers_hide_failures_of_app_statements() {
         for (which, (code, sql)) in FAILURES.iter().enumerate() {
             let (status, problem, shown) = app.post(&format!("/fail/{which}"), &tenant, Value::Null).await;
             let report = std::mem::take(&mut *app.reports.lock().unwrap()).concat();
-            assert!(report.contains(&format!("\"{code}\"")), "{sql} failed otherwise: {report} {shown}");
-            assert!(!standing(&report, HIDDEN.iter().copied()).is_empty(), "the control: {report}");
+            assert!(
+                report.contains(&format!("\"{code}\"")),
+                "{sql} failed with another code: {report} {shown}"
+            );
+            assert!(!found_words(&report, HIDDEN.iter().copied()).is_empty(), "the control: {report}");
             let id = tenant.id.as_uuid();
             let own = [code.to_string(), id.to_string(), id.simple().to_string()];
             let hidden = HIDDEN.iter().copied().chain(own.iter().map(String::as_str));
-            assert_eq!(standing(&shown, hidden), [""; 0], "{sql}: {shown}");
+            assert_eq!(found_words(&shown, hidden), [""; 0], "{sql}: {shown}");
             answers.insert((
                 status,
                 problem["code"].as_str().map(str::to_owned),
                 problem["detail"].to_string(),
             ));
         }
-        assert_eq!(answers.len(), 1, "{isolation}: the answer tells failures apart: {answers:?}");
+        assert_eq!(answers.len(), 1, "{isolation}: failures give different replies: {answers:?}");
         let (status, code, _) = answers.pop_first().unwrap();
         assert_eq!((status, code.as_deref()), (500, Some("internal_error")));
     }
 }
 
-/// What the framework's own statements fail with: the code says whether to try again, and nothing else.
+/// For the framework's own statements, the code only says whether to retry.
 #[tokio::test(flavor = "multi_thread")]
 async fn e3_answers_hide_failures_of_own_statements() {
     let database = Database::new().await;
     let app = App::on(&database).await;
     let tenant = fixtures::provisioned_in(&app.store, "acme", Isolation::Shared).await;
-    // The code comes in by the address.
+    // The e-mail address has the SQLSTATE to raise.
     let body = raising!("upper(substr(NEW.email, 2, 5))");
     let trigger = format!(
         "CREATE FUNCTION public.raise() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$; CREATE TRIGGER raise \
@@ -245,7 +248,7 @@ async fn e3_answers_hide_failures_of_own_statements() {
         let person = json!({"email": email, "password": "lintel-walnut-46-orbit"});
         let (status, problem, shown) = app.post("/api/v1/auth/register", &tenant, person).await;
         assert_eq!(
-            standing(&shown, HIDDEN.iter().copied().chain([*sqlstate])),
+            found_words(&shown, HIDDEN.iter().copied().chain([*sqlstate])),
             [""; 0],
             "{sqlstate}: {shown}"
         );

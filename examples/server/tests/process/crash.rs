@@ -1,4 +1,4 @@
-//! S124: the server is killed (SIGKILL) under load, and what is left is looked at.
+//! S124: SIGKILL ends the server under load; the tests then check its data.
 
 use std::{
     collections::BTreeSet,
@@ -17,26 +17,26 @@ use crate::{api::Api, database::Database, program::Program, shutdown::BOUND};
 
 const ISOLATIONS: [&str; 3] = ["shared", "schema", "database"];
 
-/// What was acknowledged before the kill.
+/// The writes that the server acknowledged before the kill.
 #[derive(Default)]
 struct Acknowledged {
-    /// Each with its tenant, if it is one's.
+    /// E-mail addresses, each with its tenant; `None` is the platform.
     people: Vec<(String, Option<String>)>,
     organizations: Vec<String>,
 }
 
 type Ledger = Arc<Mutex<Acknowledged>>;
 
-/// What becomes of the events that the killed process had not delivered.
+/// The fate of the events that the killed process had not delivered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Undelivered {
     Kept,
-    /// The control: none is delivered before the kill, and none outlives it.
+    /// The control: the test deletes them, and the server delivers none before the kill.
     Lost,
 }
 
-/// Registers people on the platform, makes organizations of all isolations, and registers people in them, until nobody
-/// answers any more.
+/// Registers people on the platform, creates organizations of all isolations and registers people in them, until the
+/// server stops answering.
 async fn load(api: &Api, ada: &str, ledger: &Ledger) {
     let mut clients = JoinSet::new();
     for client in 0..3 {
@@ -75,7 +75,7 @@ async fn load(api: &Api, ada: &str, ledger: &Ledger) {
     clients.join_all().await;
 }
 
-/// The log is where mail goes: what the events of registrations are for.
+/// The server's command. It writes mail, the effect of registration events, to the file `log`.
 fn command(database: &Database, directory: &Path) -> Command {
     let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
     let mut command = database.command(directory);
@@ -90,8 +90,8 @@ fn mailed(directory: &Path) -> BTreeSet<String> {
     mails.filter_map(|line| line["fields"]["to"].as_str().map(str::to_owned)).collect()
 }
 
-/// Waits until every organization is made or gone, and every event delivered.
-async fn settle(database: &Database) {
+/// Waits until every organization is active and every event is delivered.
+async fn wait_until_complete(database: &Database) {
     let start = Instant::now();
     loop {
         let registry = database.registry().await;
@@ -104,8 +104,8 @@ async fn settle(database: &Database) {
     }
 }
 
-/// Kills a server under load, `millis` after its first answer, starts it again, and looks at everything that was acknowledged. Returns how much that was,
-/// and how many events of it nobody was told.
+/// Kills a server under load, `millis` ms after its first reply, restarts it, and checks all acknowledged writes. Returns
+/// the number of those writes, and the number of registrations without mail.
 async fn kill_under_load(millis: u64, undelivered: Undelivered) -> (usize, usize) {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let mut command = command(&database, directory.path());
@@ -118,7 +118,7 @@ async fn kill_under_load(millis: u64, undelivered: Undelivered) -> (usize, usize
     let kill = async {
         let start = Instant::now();
         while ledger.lock().unwrap().people.is_empty() {
-            assert!(start.elapsed() < BOUND, "nobody could register");
+            assert!(start.elapsed() < BOUND, "no registration succeeded");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -127,14 +127,14 @@ async fn kill_under_load(millis: u64, undelivered: Undelivered) -> (usize, usize
     tokio::join!(load(&api, &ada, &ledger), kill);
     drop(program);
 
-    // What the killed relay had claimed comes free when its lease ends: shortened here, so as not to wait.
+    // The killed relay's leases end now, so that the test need not wait for them.
     let free =
         "WITH freed AS (UPDATE {outbox} SET lease_until = 'epoch' RETURNING 1) SELECT count(*) FROM freed";
     let forget = "WITH lost AS (DELETE FROM {outbox} RETURNING 1) SELECT count(*) FROM lost";
     database.in_every_outbox(if undelivered == Undelivered::Kept { free } else { forget }).await;
 
     let program = Program::run(&mut self::command(&database, directory.path()));
-    settle(&database).await;
+    wait_until_complete(&database).await;
     database.assert_nothing_orphaned().await;
     let api = Api::of(&program);
     let Acknowledged { people, organizations } = std::mem::take(&mut *ledger.lock().unwrap());
@@ -148,24 +148,24 @@ async fn kill_under_load(millis: u64, undelivered: Undelivered) -> (usize, usize
         assert_eq!(status, 200, "{email} in {tenant:?} was acknowledged: {tokens}");
     }
     let mailed = mailed(directory.path());
-    let untold = people.iter().filter(|(email, _)| !mailed.contains(email)).count();
-    (people.len() + organizations.len(), untold)
+    let unmailed = people.iter().filter(|(email, _)| !mailed.contains(email)).count();
+    (people.len() + organizations.len(), unmailed)
 }
 
-/// Killed anywhere, every acknowledged write is there, no organization is half made, no schema or database is left over,
-/// and every event is delivered.
+/// After a kill at any moment, every acknowledged write is kept, every organization is complete, no schema or database is
+/// left over, and every event is delivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn s124_killed_server_keeps_acknowledged_writes() {
     let random = SeededRandom::from_env();
     for _ in 0..rounds(3) {
-        let (acknowledged, untold) = kill_under_load(random.number(0..1500), Undelivered::Kept).await;
-        assert_eq!(untold, 0, "an event is lost");
+        let (acknowledged, unmailed) = kill_under_load(random.number(0..1500), Undelivered::Kept).await;
+        assert_eq!(unmailed, 0, "an event is lost");
         assert!(acknowledged > 0, "the round wrote nothing");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn s124_control_loses_events() {
-    let (acknowledged, untold) = kill_under_load(100, Undelivered::Lost).await;
-    assert!(acknowledged > 0 && untold > 0, "the control lost nothing: the test can not see a loss");
+    let (acknowledged, unmailed) = kill_under_load(100, Undelivered::Lost).await;
+    assert!(acknowledged > 0 && unmailed > 0, "the control lost no event: the test cannot detect a loss");
 }

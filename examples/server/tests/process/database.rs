@@ -9,29 +9,29 @@ use uuid::Uuid;
 
 use crate::program::{Program, command};
 
-/// A secret to sign with, which PostgreSQL does not bring.
+/// The signing secret, which PostgreSQL requires.
 const SECRET: &str = "7f0d3c6a-9b1e-4e58-8c27-5a6b90e1d2f4";
 
-/// A database of one test, with the two roles of a deployment. All are dropped with it, and so are its tenants'.
+/// The database of one test, with the two roles of a deployment. Its drop removes them and the tenants' databases.
 pub struct Database {
     name: String,
 }
 
-/// Where tables of the framework are.
+/// A schema with tables of the framework.
 #[derive(Debug, Clone)]
-struct Place {
+struct Location {
     database: String,
     schema: String,
 }
 
-/// Those that make the database of a deployment and its roles.
+/// The statements that create the database of a deployment and its roles.
 pub fn statements() -> impl Iterator<Item = &'static str> {
     let statements = include_str!("../../../../compose/roles.sql").split(";\n");
     // The first one has a comment above it.
     statements.map(|text| text.rsplit('\n').next().unwrap_or(text)).filter(|text| !text.is_empty())
 }
 
-/// The URL of the server that the tests are given, as a role that may do everything.
+/// The URL of the tests' server, with a superuser.
 pub fn server_url() -> String {
     match std::env::var("DATABASE_URL") {
         Ok(url) if url.starts_with("postgres") => url,
@@ -42,7 +42,7 @@ pub fn server_url() -> String {
 }
 
 impl Database {
-    /// Created by the statements of docs/postgres.md and the compose file, under other names.
+    /// Runs the statements of docs/postgres.md and compose/roles.sql, with other names.
     pub async fn new() -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
         let mut server = connect(&server_url()).await;
@@ -59,17 +59,17 @@ impl Database {
         &self.name
     }
 
-    /// As the role that serves.
+    /// The URL with the role that serves.
     pub fn url(&self) -> String {
         self.url_as(&format!("{}:hunter2", self.name))
     }
 
-    /// As the role that migrates.
+    /// The URL with the role that migrates.
     pub fn admin_url(&self) -> String {
         self.url_as(&format!("{}_admin:hunter2", self.name))
     }
 
-    /// As whoever the tests are on the server.
+    /// The URL with the role of the tests.
     pub fn privileged_url(&self) -> String {
         on(&server_url(), &self.name)
     }
@@ -102,14 +102,14 @@ impl Database {
         connect(&on(&server_url(), database)).await
     }
 
-    /// How many connections the role that serves has open.
+    /// The number of open connections of the role that serves.
     pub async fn connections(&self) -> i64 {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1";
         let count = sqlx::query_scalar(sql).bind(&self.name);
         count.fetch_one(&mut self.connect(&self.name).await).await.unwrap()
     }
 
-    /// The registered tenants: isolation and status of each, by the name that its storage has.
+    /// The registered tenants: isolation and status of each, by the name of its storage.
     pub async fn registry(&self) -> BTreeMap<String, (String, String)> {
         let sql =
             "SELECT 'tenant_' || replace(id::text, '-', ''), isolation, status FROM multitenancy_tenants";
@@ -118,11 +118,11 @@ impl Database {
         rows.into_iter().map(|(name, isolation, status)| (name, (isolation, status))).collect()
     }
 
-    /// Every registered tenant is active and has its storage, and there is no other storage.
+    /// Asserts that every registered tenant is active and has its storage, and that no other storage exists.
     pub async fn assert_nothing_orphaned(&self) {
         let registry = self.registry().await;
-        let half_made: Vec<_> = registry.iter().filter(|(_, (_, status))| status != "active").collect();
-        assert!(half_made.is_empty(), "{half_made:?}");
+        let incomplete: Vec<_> = registry.iter().filter(|(_, (_, status))| status != "active").collect();
+        assert!(incomplete.is_empty(), "{incomplete:?}");
         let of = |isolation: &str| -> BTreeSet<String> {
             registry.iter().filter(|(_, (own, _))| own == isolation).map(|(name, _)| name.clone()).collect()
         };
@@ -142,7 +142,7 @@ impl Database {
         names.into_iter().collect()
     }
 
-    /// Those of tenants: who makes them owns them, and nobody else has this role.
+    /// The tenants' databases. The migrating role of this test owns them.
     async fn databases(&self) -> BTreeSet<String> {
         let sql = "SELECT datname::text FROM pg_database JOIN pg_roles AS r ON r.oid = datdba \
                    WHERE rolname = $1 AND datname LIKE 'tenant\\_%'";
@@ -151,10 +151,10 @@ impl Database {
         names.into_iter().collect()
     }
 
-    /// What `sql` says of the outboxes of all planes, put together: `{outbox}` in it stands for each of them.
+    /// Runs `sql` on the outbox of each plane, which replaces `{outbox}`. Returns the sum of the results.
     pub async fn in_every_outbox(&self, sql: &str) -> i64 {
         let mut sum = 0;
-        for Place { database, schema } in self.places().await {
+        for Location { database, schema } in self.locations().await {
             let sql = sql.replace("{outbox}", &format!("{schema}.multitenancy_outbox"));
             let mut connection = self.connect(&database).await;
             let there: bool =
@@ -171,14 +171,14 @@ impl Database {
         sum
     }
 
-    async fn places(&self) -> Vec<Place> {
-        let here = |schema: &str| Place { database: self.name.clone(), schema: schema.to_owned() };
+    async fn locations(&self) -> Vec<Location> {
+        let here = |schema: &str| Location { database: self.name.clone(), schema: schema.to_owned() };
         let schemas = self.schemas().await;
-        let mut places: Vec<_> = ["public", "tenants"].into_iter().map(here).collect();
-        places.extend(schemas.iter().map(|schema| here(schema)));
+        let mut locations: Vec<_> = ["public", "tenants"].into_iter().map(here).collect();
+        locations.extend(schemas.iter().map(|schema| here(schema)));
         let databases = self.databases().await.into_iter();
-        places.extend(databases.map(|database| Place { database, schema: "public".to_owned() }));
-        places
+        locations.extend(databases.map(|database| Location { database, schema: "public".to_owned() }));
+        locations
     }
 }
 
@@ -199,7 +199,7 @@ impl Drop for Database {
                 std::mem::forget(database);
             });
         });
-        // A test that fails is already telling why.
+        // A failed cleanup must not hide the failure of the test.
         let _cleaned = cleaning.join();
     }
 }

@@ -8,8 +8,8 @@ use crate::program::{Program, reply};
 
 const LIVE: &str = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// A client that sends its head byte by byte, or nothing, or asks and then lies idle is closed after the bound; one
-/// that is prompt is served all the while.
+/// The server closes a connection that sends its head byte by byte, that sends nothing, or that is idle after a reply. It
+/// serves a prompt client meanwhile.
 #[test]
 fn server_closes_slow_heads_after_the_bound() {
     let directory = tempfile::tempdir().unwrap();
@@ -18,16 +18,16 @@ fn server_closes_slow_heads_after_the_bound() {
         let start = Instant::now();
         let mut slow = program.connect();
         slow.write_all(begun.as_bytes()).unwrap();
-        let said = reply(&mut slow);
+        let answer = reply(&mut slow);
         assert!(start.elapsed() < Duration::from_secs(6), "{begun:?}: {:?}", start.elapsed());
         if begun == LIVE {
-            assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         }
         if !begun.starts_with("PRI") {
-            assert!(start.elapsed() > Duration::from_secs(1), "{begun:?}: closed before its time");
+            assert!(start.elapsed() > Duration::from_secs(1), "{begun:?}: closed before the bound");
         }
     }
-    // Each byte comes in time, the head does not.
+    // Each byte arrives in time, but the whole head does not.
     let mut trickling = program.connect();
     let start = Instant::now();
     for byte in "GET /health/live HTTP/1.1\r\nx-long: ".bytes().chain(std::iter::repeat_n(b'x', 200)) {
@@ -41,7 +41,7 @@ fn server_closes_slow_heads_after_the_bound() {
     assert!(answered(&mut prompt));
 }
 
-/// With as many connections as may be open, another one waits until one of them is closed.
+/// A connection above the limit waits until another one is closed.
 #[test]
 fn server_bounds_open_connections() {
     let directory = tempfile::tempdir().unwrap();
@@ -65,7 +65,7 @@ fn answered(stream: &mut TcpStream) -> bool {
 fn has_reply(stream: &mut TcpStream) -> bool {
     let mut start = [0; 12];
     let read = stream.read_exact(&mut start).is_ok() && &start == b"HTTP/1.1 200";
-    // The rest of it, so that the next reply is not taken for this one: it is small, and there already.
+    // Reads the rest of the reply, which is small, so that the next call reads the next reply.
     let mut rest = [0; 4096];
     read && stream.read(&mut rest).is_ok()
 }

@@ -1,7 +1,6 @@
-//! Runs the server as an operator does, and looks at it from outside.
+//! Runs the server as a process, and tests it from outside.
 //!
-//! Those on PostgreSQL need a server: `DATABASE_URL` says which, as a role that may do everything. `cargo xtask test` finds,
-//! starts or installs one.
+//! Some tests need a PostgreSQL server, which `DATABASE_URL` names with a superuser. `cargo xtask test` provides one.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
@@ -17,7 +16,7 @@ mod program;
 mod refusals;
 mod shutdown;
 
-/// The demonstration, to be played against a server of the test.
+/// The demo's steps, which tests run against their own server.
 #[path = "../../src/demo"]
 mod demo {
     pub mod transcript;

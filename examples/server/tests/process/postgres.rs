@@ -13,7 +13,7 @@ use crate::{
 
 const ISOLATIONS: [&str; 3] = ["shared", "schema", "database"];
 
-/// What `--demo` plays on SQLite goes the same way on PostgreSQL.
+/// The steps of `--demo`, which runs on SQLite, pass on PostgreSQL too.
 async fn walkthrough_passes(isolation: &str) {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let mut program = database.start(directory.path(), &[("DEFAULT_ISOLATION", isolation)]);
@@ -52,12 +52,16 @@ async fn walkthrough_passes_in_databases() {
     walkthrough_passes("database").await;
 }
 
-/// Three isolations in one server, and in each the same address: nobody is anybody else.
+/// One server has tenants of three isolations. Users with the same address in each of them are different users.
 #[tokio::test]
 async fn one_server_keeps_three_isolations_apart() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let program = database.start(directory.path(), &[]);
-    assert!(!program.said.contains("hunter2") && !program.said.contains(database.name()), "{}", program.said);
+    assert!(
+        !program.output.contains("hunter2") && !program.output.contains(database.name()),
+        "{}",
+        program.output
+    );
     let api = Api::of(&program);
     let ada = api.join("ada@example.com", None).await;
     let mut bobs = Vec::new();
@@ -67,7 +71,7 @@ async fn one_server_keeps_three_isolations_apart() {
         assert_eq!((status, tenant["isolation"].as_str()), (201, Some(isolation)), "{tenant}");
         bobs.push(api.join("bob@example.com", Some(&format!("in-{isolation}"))).await);
     }
-    let (status, default) = api.post("/organizations", &ada, json!({"name": "Without a wish"})).await;
+    let (status, default) = api.post("/organizations", &ada, json!({"name": "Default"})).await;
     assert_eq!((status, default["isolation"].as_str()), (201, Some("shared")));
 
     for (bob, isolation) in bobs.iter().zip(ISOLATIONS) {
@@ -95,7 +99,7 @@ async fn one_server_keeps_three_isolations_apart() {
     database.assert_nothing_orphaned().await;
 }
 
-/// The choice of an isolation is in the document, and what is none of them is refused, naming the field.
+/// OpenAPI lists the isolations. The server refuses another value, and names the field.
 #[tokio::test]
 async fn server_refuses_an_unknown_isolation() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
@@ -116,7 +120,7 @@ async fn server_refuses_an_unknown_isolation() {
     assert!(database.registry().await.is_empty());
 }
 
-/// S115: of a hundred that want the same slug one gets it, completely, and nothing is left of the others.
+/// S115: one of 100 concurrent requests for a slug gets it. The others leave no storage.
 #[tokio::test]
 async fn s115_one_of_100_requests_gets_the_slug() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
@@ -143,7 +147,7 @@ async fn s115_one_of_100_requests_gets_the_slug() {
     database.assert_nothing_orphaned().await;
 }
 
-/// What runs finishes, and the next process finds it.
+/// A running request finishes after the signal, and the next process has its data.
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_finishes_running_requests_on_postgres() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
@@ -155,12 +159,12 @@ async fn shutdown_finishes_running_requests_on_postgres() {
     let registered = reply(&mut slow);
     assert!(registered.starts_with("HTTP/1.1 201 "), "{registered}");
     assert_eq!(program.ended(BOUND).code(), Some(0));
-    // The next one only serves: what is there is at its schema.
+    // The schema is current, so the next process need not migrate.
     let program = database.start(directory.path(), &[("AUTO_MIGRATE", "false")]);
     assert!(program.post(LOG_IN, ADA).starts_with("HTTP/1.1 200 "));
 }
 
-/// One URL for everything, as in development: units of work assume a restricted role.
+/// In development one privileged URL is enough: units of work assume a restricted role.
 #[tokio::test(flavor = "multi_thread")]
 async fn loopback_server_accepts_one_privileged_url() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
@@ -175,7 +179,7 @@ async fn loopback_server_accepts_one_privileged_url() {
     assert_eq!(database.registry().await.len(), 1);
 }
 
-/// The document shows the statements with which the compose file and these tests create their roles.
+/// docs/postgres.md shows the statements of compose/roles.sql, which these tests run too.
 #[test]
 fn document_shows_the_tested_roles() {
     let document = include_str!("../../../../docs/postgres.md");

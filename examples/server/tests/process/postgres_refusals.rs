@@ -9,7 +9,7 @@ use crate::{
     refusals::{refusal_of, says},
 };
 
-/// What the server says, which must refuse; never with a password.
+/// The error of a server that refuses to start. Asserts that it has no password.
 fn refusal(command: &mut Command) -> String {
     let said = refusal_of(command.output().unwrap());
     assert!(!said.contains("hunter2"), "{said}");
@@ -20,13 +20,13 @@ fn refusal(command: &mut Command) -> String {
 async fn error_names_an_unreachable_server() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let nobody = format!("postgres://app:hunter2@{free}/app");
+    let unused = format!("postgres://app:hunter2@{free}/app");
     let mut command = database.command(directory.path());
-    let said = refusal(command.env("DATABASE_URL", &nobody).env("DATABASE_ADMIN_URL", &nobody));
+    let said = refusal(command.env("DATABASE_URL", &unused).env("DATABASE_ADMIN_URL", &unused));
     says(&said, &["DATABASE_URL", "does not answer at", &free.to_string(), "start it", "refused"]);
 }
 
-/// As a server with passwords does; those of tests often have none.
+/// A fake server refuses the password, because test servers often ask for none.
 #[test]
 fn error_hides_a_wrong_password() {
     let directory = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ async fn server_refuses_a_foreign_schema() {
     drop(database.start(directory.path(), &[]));
     database.execute("UPDATE multitenancy_marker SET fingerprint = 'another'".to_owned()).await;
     let said = refusal(database.command(directory.path()).env("AUTO_MIGRATE", "false"));
-    says(&said, &["another schema", "AUTO_MIGRATE=true"]);
+    says(&said, &["another version", "AUTO_MIGRATE=true"]);
     drop(database.start(directory.path(), &[]));
 }
 
@@ -86,7 +86,7 @@ async fn server_refuses_a_foreign_schema() {
 async fn error_explains_a_missing_secret() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
     let said = refusal(database.command(directory.path()).env_remove("JWT_SECRET"));
-    says(&said, &["JWT_SECRET is not set", "PostgreSQL keeps none", "openssl rand"]);
+    says(&said, &["JWT_SECRET is not set", "With PostgreSQL it is required", "openssl rand"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The server's program on a data directory, with nothing else in its environment.
+/// The server's command on a data directory, with an otherwise empty environment.
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_example-server"));
     command
@@ -19,12 +19,12 @@ pub fn command(directory: &Path) -> Command {
     command
 }
 
-/// A server that runs, killed when dropped.
+/// A running server. Its drop kills it.
 pub struct Program {
     child: Child,
     pub address: SocketAddr,
-    /// What it has said before it was ready.
-    pub said: String,
+    /// What the server printed until it was ready.
+    pub output: String,
     _out: BufReader<ChildStdout>,
 }
 
@@ -33,17 +33,17 @@ impl Program {
         Self::run(command(directory).envs(variables.iter().copied()))
     }
 
-    /// Waits until what `command` starts is ready.
+    /// Starts `command` and waits until the server is ready.
     pub fn run(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("--demo") {
-            assert!(out.read_line(&mut said).unwrap() > 0, "the server ended: {said}");
+        let mut output = String::new();
+        while !output.contains("--demo") {
+            assert!(out.read_line(&mut output).unwrap() > 0, "the server ended: {output}");
         }
-        let (_, address) = said.split_once("Serving on http://").unwrap();
+        let (_, address) = output.split_once("Serving on http://").unwrap();
         let address = address.lines().next().unwrap().parse().unwrap();
-        Self { child, address, said, _out: out }
+        Self { child, address, output, _out: out }
     }
 
     /// Sends a signal, such as `TERM`.
@@ -52,7 +52,7 @@ impl Program {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// How it ended, within `bound`.
+    /// Waits until the server ends. Panics after `bound`.
     pub fn ended(&mut self, bound: Duration) -> ExitStatus {
         let start = Instant::now();
         while start.elapsed() < bound {
@@ -70,7 +70,7 @@ impl Program {
         stream
     }
 
-    /// A request on a connection of its own; the whole reply.
+    /// Sends a request on a new connection. Returns the whole reply.
     pub fn post(&self, path: &str, body: &str) -> String {
         let mut stream = self.connect();
         write!(stream, "{}{body}", head(path, body.len())).unwrap();
@@ -78,7 +78,7 @@ impl Program {
     }
 }
 
-/// The head of a request after which the connection is closed.
+/// The head of a request that closes its connection.
 pub fn head(path: &str, length: usize) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
@@ -86,10 +86,10 @@ pub fn head(path: &str, length: usize) -> String {
     )
 }
 
-/// What comes until the other side closes.
+/// Reads until the server closes the connection.
 pub fn reply(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A reset after the reply is a close too.
+    // A reset after the reply counts as a close.
     let _closed = stream.read_to_end(&mut bytes);
     String::from_utf8(bytes).unwrap()
 }

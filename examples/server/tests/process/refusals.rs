@@ -2,7 +2,7 @@ use std::{net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::O
 
 use crate::program::{Program, command};
 
-/// Starts the server, which must refuse, and returns what it says.
+/// The error of a server that refuses to start.
 fn refusal(directory: &Path, variables: &[(&str, &str)]) -> String {
     refusal_of(command(directory).envs(variables.iter().copied()).output().unwrap())
 }
@@ -20,7 +20,6 @@ pub fn says(said: &str, parts: &[&str]) {
     }
 }
 
-/// Every refusal names its cause and what to do.
 #[test]
 fn error_names_a_damaged_file() {
     let directory = tempfile::tempdir().unwrap();
@@ -28,7 +27,7 @@ fn error_names_a_damaged_file() {
     std::fs::create_dir(&data).unwrap();
     std::fs::write(
         data.join("control.db"),
-        "this is no database, and long enough to be taken for one".repeat(100),
+        "this text is not a database, but it is long enough for a header".repeat(100),
     )
     .unwrap();
     says(&refusal(directory.path(), &[]), &["control.db", "backup", "caused by", "file is not a database"]);
@@ -59,7 +58,7 @@ fn error_names_a_taken_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let said = refusal(directory.path(), &[("SERVER_PORT", &port)]);
-    says(&said, &["can not listen on 127.0.0.1", &port, "in use", "SERVER_PORT"]);
+    says(&said, &["cannot listen on 127.0.0.1", &port, "in use", "SERVER_PORT"]);
 }
 
 #[test]

@@ -10,23 +10,23 @@ use crate::program::{Program, head, reply};
 
 const REGISTER: &str = "/api/v1/auth/register";
 pub const LOG_IN: &str = "/api/v1/auth/login";
-/// Far above what a busy machine needs, and below the 30 s for which requests are waited for.
+/// Enough for a busy machine, and less than the 30 s that the server waits for requests.
 pub const BOUND: Duration = Duration::from_secs(15);
 pub const ADA: &str = r#"{"email":"ada@example.com","password":"correct horse battery staple"}"#;
 
-/// A registration of which the last byte has not been sent, and which the server says it is in the midst of.
+/// Sends a registration without its last byte. The reply `100 Continue` shows that the server handles it.
 pub fn half_sent(program: &Program) -> TcpStream {
     let mut stream = program.connect();
     let head = head(REGISTER, ADA.len()).replacen("\r\n", "\r\nexpect: 100-continue\r\n", 1);
     stream.write_all(head.as_bytes()).unwrap();
-    let mut told = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
-    stream.read_exact(&mut told).unwrap();
-    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut interim = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    stream.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(&ADA.as_bytes()[..ADA.len() - 1]).unwrap();
     stream
 }
 
-/// Waits until no new connection is taken: the signal has been heard.
+/// Waits until the server accepts no new connection: it has received the signal.
 pub fn wait_until_closed(program: &Program) {
     let start = Instant::now();
     while TcpStream::connect(program.address).is_ok() {
@@ -35,13 +35,13 @@ pub fn wait_until_closed(program: &Program) {
     }
 }
 
-/// Whether a file of the data has its WAL beside it.
+/// Whether the control file exists and has no write-ahead log beside it.
 fn is_whole(directory: &Path) -> bool {
     directory.join("data/control.db").exists() && !directory.join("data/control.db-wal").exists()
 }
 
-/// SIGTERM and Ctrl-C alike: what runs finishes, nothing new begins, the files are whole, the process ends well, and
-/// the next one finds everything.
+/// After SIGTERM or Ctrl-C the running request finishes, no new one begins, the files are complete, the process exits
+/// with 0, and the next process has the data.
 #[test]
 fn shutdown_finishes_running_requests() {
     for signal in ["TERM", "INT"] {
@@ -61,7 +61,7 @@ fn shutdown_finishes_running_requests() {
     }
 }
 
-/// A connection that lies idle keeps nobody waiting.
+/// The shutdown does not wait for an idle connection.
 #[test]
 fn shutdown_ignores_idle_connections() {
     let directory = tempfile::tempdir().unwrap();
@@ -72,7 +72,7 @@ fn shutdown_ignores_idle_connections() {
     assert_eq!(program.ended(BOUND).code(), Some(0));
 }
 
-/// What does not finish within the bound is cut off, and of it nothing is left.
+/// A request that does not finish within the bound is cut off and writes nothing.
 #[test]
 fn shutdown_cuts_off_requests_at_the_bound() {
     let directory = tempfile::tempdir().unwrap();
@@ -81,14 +81,14 @@ fn shutdown_cuts_off_requests_at_the_bound() {
     let start = Instant::now();
     program.signal("TERM");
     assert_eq!(program.ended(BOUND).code(), Some(0));
-    assert!(start.elapsed() >= Duration::from_secs(2), "cut off before its time");
+    assert!(start.elapsed() >= Duration::from_secs(2), "cut off before the bound");
     assert_eq!(reply(&mut slow), "");
     assert!(is_whole(directory.path()));
     let program = Program::start(directory.path(), &[]);
     assert!(program.post(LOG_IN, ADA).starts_with("HTTP/1.1 401 "));
 }
 
-/// The bound is 30 s; a second signal does not wait for it.
+/// The default bound is 30 s; a second signal ends the server before it.
 #[test]
 fn second_signal_stops_the_server_at_once() {
     let directory = tempfile::tempdir().unwrap();
