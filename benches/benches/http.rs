@@ -1,4 +1,4 @@
-//! What the whole stack costs: in front of a handler that does nothing, and in front of one query.
+//! The cost of the whole stack, before a handler without work and before one query.
 #![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use sqlx::{
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 const TASKS: usize = 16;
-/// That read, on either side.
+/// Connections for reads, on both sides.
 const CONNECTIONS: usize = 4;
 const NOTES: &str = "SELECT id, text FROM notes ORDER BY id DESC LIMIT 20";
 
@@ -74,7 +74,7 @@ async fn guarded_query(
 
 #[tokio::main]
 async fn main() {
-    // Spans are made, as in production. What a line per request costs on top is the logger's: `-- --lines` shows it.
+    // The stack creates spans, as in production. `-- --lines` adds the cost of a log line per request.
     let lines = std::env::args().any(|argument| argument == "--lines");
     let lines = lines.then(|| tracing_subscriber::fmt::layer().with_writer(std::io::sink));
     tracing_subscriber::registry().with(LevelFilter::INFO).with(lines).init();

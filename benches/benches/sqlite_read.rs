@@ -1,4 +1,4 @@
-//! A scoped read beside a raw one, on the same file.
+//! A scoped read, compared with a raw read of the same file.
 #![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 use multitenancy::sqlx::SqliteStore;

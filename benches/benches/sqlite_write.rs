@@ -1,4 +1,4 @@
-//! 1,000 tenants written at once: in a file each, and in one shared file.
+//! Concurrent writes of 1,000 tenants: with a file per tenant, and with one shared file.
 #![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 use std::{
@@ -79,7 +79,7 @@ async fn files(directory: &Path, tenants: usize, open: usize) -> (SqliteStore, A
     (store, contexts.into())
 }
 
-/// What people write by hand: one file, a tenant column, an index on it.
+/// The usual schema without this library: one file, a tenant column and an index on it.
 async fn shared(file: &Path, tenants: usize) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(file)
@@ -87,7 +87,7 @@ async fn shared(file: &Path, tenants: usize) -> SqlitePool {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(60));
-    // One connection: more of them wait for the one write lock by polling, which is slower.
+    // One connection: further ones would poll for the write lock, which is slower.
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(60))

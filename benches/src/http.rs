@@ -1,5 +1,4 @@
-//! The leanest client there is: the same request on a kept connection, over and over, so that the measurement is of
-//! the server.
+//! A minimal client: it repeats one request on a kept connection, so that the server dominates the measurement.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -13,13 +12,13 @@ use tokio::{
 #[derive(Clone)]
 pub struct Load {
     request: Arc<[u8]>,
-    /// The length of the reply, which is the same every time: nothing of it has to be parsed.
+    /// The length of the reply. It is constant, so the client need not parse replies.
     reply: usize,
     connections: Arc<[Mutex<TcpStream>]>,
 }
 
 impl Load {
-    /// Connects as many times as there are tasks, and sends the request once to learn how long its reply is.
+    /// Opens a connection per task, and sends the request once to measure the length of the reply.
     pub async fn connect(
         address: SocketAddr,
         tasks: usize,
@@ -77,7 +76,7 @@ fn require_ok(reply: &[u8]) -> io::Result<()> {
     Err(io::Error::other(String::from_utf8_lossy(reply).into_owned()))
 }
 
-/// The length of a reply, once its head is there.
+/// The length of the reply, or `None` until its head is complete.
 fn whole(bytes: &[u8]) -> Option<usize> {
     let text = String::from_utf8_lossy(bytes);
     let head = text.find("\r\n\r\n")?;

@@ -1,4 +1,4 @@
-//! Ratios of throughputs, measured side by side.
+//! Ratios of throughputs, measured in turns.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]
 
 use std::{
@@ -12,16 +12,16 @@ use tokio::task::JoinSet;
 /// benchmark only shows that it runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// How often both sides are measured.
+    /// Measurements per side.
     pub rounds: usize,
-    /// How long one side is measured at a time.
+    /// The duration of one measurement.
     pub slice: Duration,
-    /// Whether figures are worth printing.
+    /// Whether this run measures; a smoke run does not.
     pub measures: bool,
 }
 
 impl Effort {
-    /// The effort that this process was started for.
+    /// The effort that the arguments of this process ask for.
     pub fn from_arguments() -> Self {
         match std::env::args().any(|argument| argument == "--bench") {
             true => Self { rounds: 15, slice: Duration::from_secs(1), measures: true },
@@ -30,7 +30,7 @@ impl Effort {
     }
 }
 
-/// Two or more ways to do the same, measured in turns, so that what else the machine does falls on all alike.
+/// Two or more ways to do the same work, measured in turns, so that other load on the machine affects all of them.
 pub struct Comparison {
     effort: Effort,
     tasks: usize,
@@ -39,9 +39,9 @@ pub struct Comparison {
 
 struct Side {
     name: String,
-    /// Operations per second, a figure a round.
+    /// Operations per second, one figure per round.
     rates: Vec<f64>,
-    /// How long all but one in a hundred took, in milliseconds, a figure a round.
+    /// The 99th percentile in milliseconds, one figure per round.
     p99s: Vec<f64>,
 }
 
@@ -87,7 +87,7 @@ impl Comparison {
         }
     }
 
-    /// How often to measure each side.
+    /// Measurements per side.
     pub fn rounds(&self) -> usize {
         self.effort.rounds
     }

@@ -1,4 +1,4 @@
-//! What one tenant's burst costs another.
+//! The cost of one tenant's burst for another tenant.
 
 use std::sync::{
     Arc,
@@ -14,7 +14,7 @@ use crate::{
     world::{TASKS, World},
 };
 
-/// The budget of connections; a tenant may have half of it.
+/// The budget of connections. One tenant can use half of it.
 const BUDGET: usize = TASKS;
 
 pub async fn burst(world: &World) {
@@ -30,7 +30,7 @@ pub async fn burst(world: &World) {
                 let (store, busy, over) = (world.store.clone(), busy.clone(), over.clone());
                 burst.spawn(async move {
                     while !over.load(Ordering::Relaxed) {
-                        // Refused is as good: it has waited long enough.
+                        // A refused read has waited too, so it counts as load.
                         let Ok(mut tx) = store.read(&busy).await else { continue };
                         let slow = sqlx::query("SELECT pg_sleep(0.02)").execute(tx.conn());
                         slow.await.unwrap();

@@ -1,4 +1,4 @@
-//! Migrating a thousand schemas, beside a loop over sqlx's own migrator.
+//! Migrates 1,000 schemas, compared with a loop over sqlx's migrator.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]
 
 use std::{
@@ -46,7 +46,7 @@ async fn migrate_all(store: &PgStore) {
     run.finish().await.into_result().unwrap();
 }
 
-/// As many schemas with the same table, migrated by sqlx alone, one after the other, on one connection.
+/// The same number of schemas with the same table. sqlx alone migrates them, one by one, on one connection.
 struct PlainSchemas {
     url: String,
     count: usize,

@@ -1,6 +1,6 @@
-//! PostgreSQL, on a private server: what isolation costs, what a burst costs others, what migrating a fleet takes.
+//! On a private PostgreSQL server: the cost of isolation, of another tenant's burst, and of migrating a fleet.
 //!
-//! All sections, or those that are named: `cargo bench -p multitenancy-benches --bench postgres -- read transaction`.
+//! Runs all sections, or the named ones: `cargo bench -p multitenancy-benches --bench postgres -- read transaction`.
 #![expect(clippy::unwrap_used, reason = "a benchmark, not a library: it fails by panicking")]
 
 mod burst;

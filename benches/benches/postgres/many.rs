@@ -20,12 +20,12 @@ use crate::{
     world::{TASKS, Tenants, World},
 };
 
-/// What the server allows is 100.
+/// The budget of connections. The server allows 100.
 const BUDGET: usize = 60;
-/// Connections of each pool of the plain way.
+/// Connections per pool of the plain way.
 const POOL: usize = 2;
 
-/// Pools of databases, the one used longest ago closed for another: what one writes first.
+/// The plain way: a pool per database, and the least recently used pool closes for a new one.
 struct Pools {
     options: PgConnectOptions,
     open: Mutex<VecDeque<(TenantId, PgPool)>>,
@@ -56,7 +56,7 @@ impl Pools {
     }
 }
 
-/// Picks tenants as customers are: the second half as often as the first, the third a third as often, and so on.
+/// Picks tenants by Zipf's law: the second half as often as the first, the third a third as often, and so on.
 #[derive(Clone)]
 struct Zipf {
     tenants: Tenants,
@@ -75,7 +75,7 @@ impl Zipf {
     }
 
     fn next(&self) -> &multitenancy::TenantContext {
-        // The golden ratio's multiples are spread evenly, and in no order.
+        // Multiples of the golden ratio are evenly distributed and not ordered.
         let point = (self.next.fetch_add(1, Ordering::Relaxed) as f64 * 0.618_033_988_749_895).fract();
         let all = self.sums.last().copied().unwrap_or_default();
         let index = self.sums.partition_point(|sum| *sum < point * all);

@@ -1,4 +1,4 @@
-//! The other ways of keeping tenants apart, beside shared tables and beside no tenants at all.
+//! The other isolations, compared with shared tables and with no isolation.
 
 use multitenancy::Isolation;
 use multitenancy_benches::{Comparison, Effort};
@@ -12,14 +12,14 @@ use crate::{
 };
 
 pub async fn schema(effort: Effort) {
-    // Room for the connections of both, so that neither closes the other's.
+    // Enough connections for both sides, so that neither closes the other's.
     let world =
         World::with(effort, |builder| builder.max_connections(2 * TASKS).max_connections_per_tenant(TASKS))
             .await;
     let count = world.count(1000);
     let shared = world.tenants(count, Isolation::Shared).await;
     let schemas = world.tenants(count, Isolation::Schema).await;
-    // PostgreSQL reads each schema's catalogue once a connection: that is not what is measured.
+    // Warms up: PostgreSQL reads each schema's catalogue once per connection.
     let mut warming = JoinSet::new();
     for _ in 0..TASKS {
         let (store, of) = (world.store.clone(), schemas.clone());
@@ -41,7 +41,7 @@ pub async fn schema(effort: Effort) {
 }
 
 pub async fn database(effort: Effort) {
-    // Room for all that are at work: what it costs when there is none, `many` tells.
+    // Enough connections for all tasks. `many` measures the case with too few.
     let world = World::with(effort, |builder| builder.max_connections(4 * TASKS)).await;
     let databases = world.tenants(world.count(8), Isolation::Database).await;
     let first = databases.all()[0].tenant().id;

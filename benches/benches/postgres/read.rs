@@ -1,4 +1,4 @@
-//! "The 20 newest notes of my tenant", and a transaction of one insert and one read.
+//! Reads the 20 newest notes of a tenant, and runs a transaction of one insert and one read.
 
 use multitenancy::{Isolation, sqlx::PgStore};
 use multitenancy_benches::Comparison;
@@ -6,9 +6,9 @@ use sqlx::PgPool;
 
 use crate::world::{TASKS, Tenants, World};
 
-/// Scoped: no word of the tenant.
+/// The scoped query, which does not name the tenant.
 pub const SCOPED: &str = "SELECT id, text FROM notes ORDER BY id DESC LIMIT 20";
-/// Unscoped, by a role that row-level security does not concern.
+/// The unscoped query, with a role that bypasses row-level security.
 const RAW: &str = "SELECT id, text FROM tenants.notes WHERE tenant_id = $1 ORDER BY id DESC LIMIT 20";
 
 pub type Note = (i64, String);

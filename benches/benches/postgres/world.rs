@@ -15,12 +15,12 @@ use multitenancy_testkit::{fixtures, postgres::PostgresServer};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-/// As many as the tasks, for every side alike.
+/// Concurrent tasks, and connections of each side.
 pub const TASKS: usize = 16;
-/// What each tenant has.
+/// Notes per tenant.
 const NOTES: usize = 100;
 
-/// A server, a store on it, and what is measured beside the store.
+/// A server, a store on it, and the tenants.
 pub struct World {
     pub effort: Effort,
     pub store: PgStore,
@@ -28,7 +28,7 @@ pub struct World {
     made: Mutex<HashMap<Isolation, Tenants>>,
 }
 
-/// Tenants, one after the other and over again.
+/// Tenants in turn, repeatedly.
 #[derive(Clone)]
 pub struct Tenants(Arc<(Vec<TenantContext>, AtomicUsize)>);
 
@@ -46,12 +46,12 @@ impl World {
         Self { effort, store, server, made: Mutex::default() }
     }
 
-    /// So many tenants; a few when nothing is measured.
+    /// `count` tenants, or a few in a smoke run.
     pub fn count(&self, count: usize) -> usize {
         if self.effort.measures { count } else { 4 }
     }
 
-    /// Tenants with their notes: that many, at the first time.
+    /// The tenants with their notes. The first call creates `count` of them.
     pub async fn tenants(&self, count: usize, isolation: Isolation) -> Tenants {
         if let Some(made) = self.made.lock().unwrap().get(&isolation) {
             return made.clone();
@@ -78,12 +78,12 @@ impl World {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     }
 
-    /// sqlx's pool as it comes.
+    /// sqlx's pool with its defaults.
     pub async fn default_pool(&self) -> PgPool {
         PgPoolOptions::new().max_connections(TASKS as u32).connect(&self.server.url()).await.unwrap()
     }
 
-    /// sqlx's pool without its ping, its timers, and with all its connections open.
+    /// sqlx's pool without ping and timers, with all connections open.
     pub async fn tuned_pool(&self) -> PgPool {
         PgPoolOptions::new()
             .max_connections(TASKS as u32)

@@ -87,10 +87,10 @@ async fn refusals(t: &mut Transcript, platform: &str, bob: &str, globex: &str) -
     t.call(Method::POST, "/auth/register").json(weak).refused(422, "validation_failed").await?;
     let extra = json!({"email": "eve@example.com", "password": PASSWORD, "roles": ["owner"]});
     t.call(Method::POST, "/auth/register").json(extra).refused(422, "validation_failed").await?;
-    let nobody = credentials("eve@example.com");
+    let unregistered = credentials("eve@example.com");
     t.call(Method::POST, "/auth/login")
         .tenant("nowhere")
-        .json(nobody)
+        .json(unregistered)
         .refused(404, "tenant_not_found")
         .await?;
     t.call(Method::GET, "/nothing/here").refused(404, "not_found").await

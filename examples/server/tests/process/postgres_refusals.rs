@@ -50,8 +50,8 @@ fn error_hides_a_wrong_password() {
 #[tokio::test]
 async fn error_names_a_missing_role() {
     let (directory, database) = (tempfile::tempdir().unwrap(), Database::new().await);
-    let nobody = database.url().replace(":hunter2", "_nobody:hunter2");
-    let said = refusal(database.command(directory.path()).env("DATABASE_URL", nobody));
+    let missing = database.url().replace(":hunter2", "_nobody:hunter2");
+    let said = refusal(database.command(directory.path()).env("DATABASE_URL", missing));
     says(&said, &["DATABASE_URL", "refuses the login", "CREATE ROLE", "_nobody"]);
 }
 
