@@ -1,13 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(
     all(feature = "postgres", feature = "sqlite"),
-    expect(clippy::duplicate_mod, reason = "both engines compile these two trees: decision 16")
+    expect(clippy::duplicate_mod, reason = "both engines compile `shared`: decision 16")
 )]
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod connections;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod migrations;
+mod pool;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]

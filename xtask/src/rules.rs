@@ -10,11 +10,11 @@ const BUILT_SQL: &[&str] = &[
     // Names of roles, schemas and databases, and a tenant's id, which no parameter can carry: all are ours.
     "multitenancy-sqlx/src/postgres/admin.rs",
     "multitenancy-sqlx/src/postgres/engine.rs",
-    "multitenancy-sqlx/src/postgres/question.rs",
+    "multitenancy-sqlx/src/postgres/tagged_query.rs",
     "multitenancy-sqlx/src/postgres/login.rs",
-    "multitenancy-sqlx/src/postgres/migration.rs",
+    "multitenancy-sqlx/src/postgres/schema.rs",
     // The names of the tables of histories, which are the program's own.
-    "multitenancy-sqlx/src/unit/steps.rs",
+    "multitenancy-sqlx/src/migrate/apply.rs",
     // The names of databases and roles that the tests make, and what they ask of a server.
     "examples/server/tests/process/database.rs",
     "examples/tracker/tests/program.rs",

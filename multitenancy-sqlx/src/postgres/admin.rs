@@ -10,17 +10,15 @@ use futures_util::TryFutureExt;
 use multitenancy_core::{Isolation, Result, Tenant, TenantId, store::fleet::Outcome};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
+use super::migrate::{IfMissing, UNDERWAY};
 use super::{
     audit::{self, AuditOptions, Fault},
     engine::execute,
     error::{is, store_error},
-    migration::{self, Schema},
-    place::{APP_ROLE, Home},
+    location::{APP_ROLE, StorageLocation},
+    schema::{self, Schema},
 };
-use crate::{
-    connections::{close, opening},
-    migrations::{Missing, UNDERWAY},
-};
+use crate::pool::{close, opening};
 
 #[derive(Debug)]
 pub(super) struct Admin {
@@ -37,7 +35,7 @@ impl Admin {
 
     /// Makes the role that units of work run as, when it is not there.
     pub async fn make_role(&self) -> Result<()> {
-        let mut connection = self.connect(Home::Control).await?;
+        let mut connection = self.connect(StorageLocation::Control).await?;
         // Many may start at once: another's role is as good.
         let made = execute(
             &mut connection,
@@ -57,39 +55,41 @@ impl Admin {
     pub async fn migrate(
         &self,
         connection: &mut PgConnection,
-        home: Home,
+        location: StorageLocation,
         schema: &Schema,
         version: i64,
-        absent: Missing,
+        if_missing: IfMissing,
     ) -> Result<Outcome> {
-        enter(connection, home).await?;
-        match home {
-            Home::Control | Home::Database(_) => migration::prepare_database(connection).await?,
-            Home::Shared | Home::Schema(_) if absent == Missing::Make => {
-                let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", home.schema());
+        enter(connection, location).await?;
+        match location {
+            StorageLocation::Control | StorageLocation::Database(_) => {
+                schema::prepare_database(connection).await?;
+            }
+            StorageLocation::Shared | StorageLocation::Schema(_) if if_missing == IfMissing::Create => {
+                let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", location.schema());
                 execute(connection, AssertSqlSafe(sql)).await.map_err(store_error)?;
             }
-            Home::Shared | Home::Schema(_) => {}
+            StorageLocation::Shared | StorageLocation::Schema(_) => {}
         }
-        if absent == Missing::Make && home.tenant().is_some() {
-            schema.refuse_others(connection, home.plane()).await?;
+        if if_missing == IfMissing::Create && location.tenant().is_some() {
+            schema.refuse_others(connection, location.plane()).await?;
         }
         let goal = schema.migrations.fingerprint_at(version)?;
         // An audit reads the catalogue of the whole database: of the schemas in it, all of which have the same migrations, only
         // the first pays for it.
-        let audits = !matches!(home, Home::Schema(_)) || self.safe().as_deref() != Some(goal);
+        let audits = !matches!(location, StorageLocation::Schema(_)) || self.safe().as_deref() != Some(goal);
         // Whoever ends before the audit leaves what nobody is served from, and what the next migration audits.
         let done = if audits { UNDERWAY } else { goal };
-        let outcome = schema.migrate(connection, home, version, absent, done).await?;
-        let made = matches!(home, Home::Database(_)) && absent == Missing::Make;
+        let outcome = schema.migrate(connection, location, version, if_missing, done).await?;
+        let made = matches!(location, StorageLocation::Database(_)) && if_missing == IfMissing::Create;
         if audits && (made || !matches!(outcome, Outcome::Current)) {
             let faults = audit::examine(connection, &self.audit).await?;
-            if let Err(unsafe_) = audit::refuse(&faults) {
-                schema.mark(connection, home, UNDERWAY).await.map_err(store_error)?;
+            if let Err(unsafe_) = audit::ensure_safe(&faults) {
+                schema.mark(connection, location, UNDERWAY).await.map_err(store_error)?;
                 return Err(unsafe_);
             }
-            schema.mark(connection, home, goal).await.map_err(store_error)?;
-            if let Home::Schema(_) = home {
+            schema.mark(connection, location, goal).await.map_err(store_error)?;
+            if let StorageLocation::Schema(_) = location {
                 *self.safe() = Some(goal.to_owned());
             }
         }
@@ -104,12 +104,12 @@ impl Admin {
     pub async fn admit(
         &self,
         connection: &mut PgConnection,
-        home: Home,
+        location: StorageLocation,
         schema: &Schema,
         tenant: TenantId,
     ) -> Result<()> {
-        enter(connection, home).await?;
-        schema.check(connection, home.plane()).await?;
+        enter(connection, location).await?;
+        schema.check(connection, location.plane()).await?;
         sqlx::query(
             "INSERT INTO multitenancy_marker (tenant_id, fingerprint) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         )
@@ -123,9 +123,9 @@ impl Admin {
 
     /// Removes a tenant's storage and all that is in it.
     pub async fn remove(&self, tenant: &Tenant) -> Result<()> {
-        let home = Home::of_tenant(tenant.id, tenant.isolation);
-        let name = home.database().unwrap_or_else(|| home.schema());
-        let mut connection = self.connect(Home::Control).await?;
+        let location = StorageLocation::of_tenant(tenant.id, tenant.isolation);
+        let name = location.database().unwrap_or_else(|| location.schema());
+        let mut connection = self.connect(StorageLocation::Control).await?;
         // Of whoever was cut off making it, the server may still be at work: what it finishes later would be left over.
         lock(&mut connection, &name).await?;
         match tenant.isolation {
@@ -146,15 +146,15 @@ impl Admin {
     }
 
     /// Every fault of the database that `home` is in.
-    pub async fn audit(&self, home: Home) -> Result<Vec<Fault>> {
-        let mut connection = self.connect(home).await?;
+    pub async fn audit(&self, location: StorageLocation) -> Result<Vec<Fault>> {
+        let mut connection = self.connect(location).await?;
         let faults = audit::examine(&mut connection, &self.audit).await?;
         close(connection).await;
         Ok(faults)
     }
 
     pub async fn make_database(&self, name: &str) -> Result<()> {
-        let mut connection = self.connect(Home::Control).await?;
+        let mut connection = self.connect(StorageLocation::Control).await?;
         lock(&mut connection, name).await?;
         let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
             .bind(name)
@@ -174,24 +174,28 @@ impl Admin {
     }
 
     /// A connection to the database that `home` is in.
-    pub async fn connect(&self, home: Home) -> Result<PgConnection> {
-        self.connect_waiting(home, Duration::ZERO).await
+    pub async fn connect(&self, location: StorageLocation) -> Result<PgConnection> {
+        self.connect_waiting(location, Duration::ZERO).await
     }
 
     /// Likewise, and waits for each lock for `longest` at most; zero is no bound.
-    pub async fn connect_waiting(&self, home: Home, longest: Duration) -> Result<PgConnection> {
+    pub async fn connect_waiting(
+        &self,
+        location: StorageLocation,
+        longest: Duration,
+    ) -> Result<PgConnection> {
         let options = self.options.clone().options([
             // Notices that something is there already are no news.
             ("client_min_messages", "warning"),
             ("lock_timeout", &longest.as_millis().to_string()),
         ]);
-        let options = match home.database() {
+        let options = match location.database() {
             Some(database) => options.database(&database),
             None => options,
         };
         let connecting =
-            options.connect().map_err(|error| match is(&error, "3D000") && home.database().is_some() {
-                true => migration::missing(home.plane()).with_source(error),
+            options.connect().map_err(|error| match is(&error, "3D000") && location.database().is_some() {
+                true => schema::missing(location.plane()).with_source(error),
                 false => store_error(error),
             });
         opening(connecting).await
@@ -199,22 +203,22 @@ impl Admin {
 }
 
 /// Goes to `home`, to look at it while others may change it.
-pub(super) async fn visit(connection: &mut PgConnection, home: Home) -> Result<()> {
-    execute(connection, AssertSqlSafe(going(home))).await.map_err(store_error)
+pub(super) async fn visit(connection: &mut PgConnection, location: StorageLocation) -> Result<()> {
+    execute(connection, AssertSqlSafe(going(location))).await.map_err(store_error)
 }
 
 /// Goes to `home`, and waits for the only right to change it, held until the connection goes elsewhere or is closed: many
 /// processes may start at once.
-async fn enter(connection: &mut PgConnection, home: Home) -> Result<()> {
-    let lock = format!("SELECT pg_advisory_lock(hashtextextended('multitenancy:{}', 0))", home.schema());
-    execute(connection, AssertSqlSafe(format!("{}; {lock}", going(home)))).await.map_err(store_error)
+async fn enter(connection: &mut PgConnection, location: StorageLocation) -> Result<()> {
+    let lock = format!("SELECT pg_advisory_lock(hashtextextended('multitenancy:{}', 0))", location.schema());
+    execute(connection, AssertSqlSafe(format!("{}; {lock}", going(location)))).await.map_err(store_error)
 }
 
 /// Takes back what the session was told before, too.
-fn going(home: Home) -> String {
+fn going(location: StorageLocation) -> String {
     format!(
         "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; SELECT pg_advisory_unlock_all(); SET search_path TO {}",
-        home.schema()
+        location.schema()
     )
 }
 
@@ -227,7 +231,7 @@ async fn lock(connection: &mut PgConnection, what: &str) -> Result<()> {
 
 /// Removes a tenant's rows from all shared tables. What others refer to is tried again when they are gone.
 async fn remove_rows(connection: &mut PgConnection, tenant: TenantId) -> Result<()> {
-    let (schema, tenant) = (Home::Shared.schema(), tenant.as_uuid());
+    let (schema, tenant) = (StorageLocation::Shared.schema(), tenant.as_uuid());
     let delete = format!(
         "DO $$ DECLARE
             target regclass;

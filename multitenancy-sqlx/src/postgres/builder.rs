@@ -4,8 +4,8 @@ use multitenancy_core::{Environment, Error, Isolation, Result};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{migrate::Migrator, postgres::PgConnectOptions};
 
-use super::{audit::AuditOptions, refusal::explained, store::PgStore};
-use crate::connections::Limits;
+use super::{audit::AuditOptions, hint::with_hint, store::PgStore};
+use crate::pool::Limits;
 
 /// Opens a [`PgStore`].
 pub struct PgStoreBuilder {
@@ -210,7 +210,7 @@ impl PgStoreBuilder {
             ));
         }
         let opened = PgStore::open(self, runtime.clone(), admin.clone()).await;
-        opened.map_err(|error| explained(error, &runtime, admin.as_ref()))
+        opened.map_err(|error| with_hint(error, &runtime, admin.as_ref()))
     }
 
     fn validate(&self) -> Result<()> {

@@ -5,12 +5,13 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 use super::{
     builder::Timeouts,
-    checked::Looking,
-    engine::{self, Place},
+    engine,
     error::{is, store_error},
+    location::PoolKey,
+    location::{APP_ROLE, begin, storage_name},
     login::Login,
-    migration,
-    place::{APP_ROLE, begin, storage_name},
+    schema,
+    schema_cache::CheckTicket,
     store::PgStore,
     unit::{Lease, Unit},
 };
@@ -19,7 +20,7 @@ impl PgStore {
     pub(super) async fn unit(
         &self,
         plane: Plane,
-        place: Place,
+        key: PoolKey,
         writes: bool,
         origin: &Origin,
     ) -> Result<Unit> {
@@ -29,13 +30,13 @@ impl PgStore {
             Plane::Tenant(_) => inner.limits.tenant,
         };
         // From before the transaction's snapshot.
-        let looking = inner.checked.looking();
+        let ticket = inner.schema_cache.ticket();
         let deadline = inner.pool.deadline();
         let (lease, fresh) = loop {
-            let opening = || self.connect(place);
-            let leased = inner.pool.acquire((plane, width), place, deadline, opening).await?;
+            let opening = || self.connect(key);
+            let leased = inner.pool.acquire((plane, width), key, deadline, opening).await?;
             let reused = leased.1.reused;
-            let statement = begin((place, plane), writes, inner.pooled, &inner.local);
+            let statement = begin((key, plane), writes, inner.pooled, &inner.local);
             let signals = inner.signals.clone();
             match Lease::begin(inner.pool.clone(), leased, statement, (plane, writes), signals).await {
                 Ok(lease) => break (lease, !reused),
@@ -47,9 +48,9 @@ impl PgStore {
         };
         let mut unit = Unit::new(lease, plane, origin, self);
         // A database may be another one under the same name, but not while somebody is connected to it.
-        let swapped = fresh && matches!(place, Place::Database(_));
-        if swapped || !inner.checked.contains(plane) {
-            let checked = self.check(&mut unit, looking).await;
+        let swapped = fresh && matches!(key, PoolKey::Database(_));
+        if swapped || !inner.schema_cache.contains(plane) {
+            let checked = self.check(&mut unit, ticket).await;
             if let Err(error) = checked {
                 // So that what is noted does not wait for a connection while it holds one.
                 drop(unit);
@@ -65,29 +66,29 @@ impl PgStore {
     }
 
     /// Looks whether the storage of a plane is there and at this program's schema.
-    async fn check(&self, unit: &mut Unit, looking: Looking) -> Result<()> {
+    async fn check(&self, unit: &mut Unit, ticket: CheckTicket) -> Result<()> {
         let schema = match unit.plane {
             Plane::Control => self.control_schema(),
             Plane::Tenant(_) => self.tenant_schema(),
         };
         let plane = unit.plane;
         schema.check(unit.connection()?, plane).await?;
-        self.inner.checked.remember(plane, looking);
+        self.inner.schema_cache.remember(plane, ticket);
         Ok(())
     }
 
-    async fn connect(&self, place: Place) -> Result<PgConnection> {
+    async fn connect(&self, key: PoolKey) -> Result<PgConnection> {
         let mut options = self.inner.runtime.clone();
-        if let Place::Database(tenant) = place {
+        if let PoolKey::Database(tenant) = key {
             options = options.database(&storage_name(tenant));
         }
-        options = match place.search_path() {
+        options = match key.search_path() {
             Some(path) if !self.inner.pooled => options.options([("search_path", path)]),
             _ => options.statement_cache_capacity(0),
         };
-        let mut connection = options.connect().await.map_err(|error| match place {
-            Place::Database(tenant) if is(&error, "3D000") => {
-                migration::missing(Plane::Tenant(tenant)).with_source(error)
+        let mut connection = options.connect().await.map_err(|error| match key {
+            PoolKey::Database(tenant) if is(&error, "3D000") => {
+                schema::missing(Plane::Tenant(tenant)).with_source(error)
             }
             _ => store_error(error),
         })?;
@@ -98,7 +99,7 @@ impl PgStore {
 
 /// How units of work connect, and what each transaction is told: its limits and its role. A pooler's connections keep no
 /// settings, so there it is all in the transaction.
-pub(super) fn told(
+pub(super) fn session_settings(
     login: &Login,
     name: &str,
     timeouts: Timeouts,

@@ -10,10 +10,11 @@ use sqlx_core::transaction::TransactionManager;
 use super::{
     error::{answered, is},
     listen,
-    question::{Question, out_of_step},
+    location::PoolKey,
+    tagged_query::{TaggedQuery, desynchronized},
     unit::refused,
 };
-use crate::connections::{self, Connections, Rest};
+use crate::pool::{self, Recycle};
 
 pub(crate) type Db = Postgres;
 pub(crate) type Arguments = PgArguments;
@@ -29,21 +30,9 @@ pub(crate) struct Statement {
     /// types were whose names it has met.
     pub forget: bool,
 }
-pub(crate) type Slot = connections::Slot<Plane, Place, PgConnection>;
+pub(crate) type Permit = pool::Permit<Plane, PoolKey, PgConnection>;
 /// Each plane has a gate, so that one tenant's burst leaves connections for the others.
-pub(crate) type Pool = Connections<Plane, Place, PgConnection>;
-
-/// Where a connection belongs. It never serves another place: what it has prepared would not fit there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    Control,
-    /// The tenants that share tables.
-    Shared,
-    /// The tenants with a schema each. Its connections keep nothing prepared, so they go from schema to schema.
-    Schemas,
-    /// One tenant's database.
-    Database(TenantId),
-}
+pub(crate) type Pool = pool::Pool<Plane, PoolKey, PgConnection>;
 
 /// How long a connection that was open may take to begin; then another one is taken.
 pub(super) const BUSY: Duration = Duration::from_millis(500);
@@ -57,7 +46,7 @@ pub(crate) enum Committed {
 }
 
 /// That a COMMIT is to pass where its tenant's fence would be. The server looks.
-pub(crate) struct Passing(pub TenantId);
+pub(crate) struct CommitGuard(pub TenantId);
 
 /// What `multitenancy.pass_fence` answers to who does not pass.
 const FENCED: &str = "MT117";
@@ -94,8 +83,8 @@ pub(super) async fn begin(
     left_open: bool,
 ) -> sqlx::Result<()> {
     let deallocate = if forget { "DEALLOCATE ALL; " } else { "" };
-    let question = Question::new(database);
-    let select = format!("{deallocate}SELECT {}, {local}", question.asked);
+    let question = TaggedQuery::new(database);
+    let select = format!("{deallocate}SELECT {}, {local}", question.tag);
     let statement = match left_open {
         true => {
             format!("ROLLBACK; {begin}; RESET ALL; RESET ROLE; CLOSE ALL; {select}, pg_advisory_unlock_all()")
@@ -116,20 +105,20 @@ pub(super) async fn commit(
     connection: &mut Connection,
     plane: Plane,
     changed: &[TenantId],
-    passing: Option<&Passing>,
+    guard: Option<&CommitGuard>,
 ) -> sqlx::Result<Committed> {
     if Manager::get_transaction_depth(connection) > AT_REST {
         return Ok(refused("a nested transaction was left open"));
     }
     // PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any. A SELECT before it fails,
     // also when this is no longer the transaction that began as this plane's.
-    let question = Question::new(None);
+    let question = TaggedQuery::new(None);
     let mut statement = format!(
         "SELECT {}, 1 / (current_setting('app.tenant_id', true) IS NOT DISTINCT FROM '{}')::int",
-        question.asked,
+        question.tag,
         plane.scope()
     );
-    if passing.is_some() {
+    if guard.is_some() {
         statement.push_str(", multitenancy.pass_fence()");
     }
     if !changed.is_empty() {
@@ -139,19 +128,19 @@ pub(super) async fn commit(
     statement.push_str(&RESETS.join("; "));
     let answer = question.ask(connection, statement).await;
     // It has happened, whatever befell the connection afterwards.
-    if answer.ours && answer.done >= UP_TO_COMMIT {
+    if answer.matches && answer.done >= UP_TO_COMMIT {
         return Ok(Committed::Done { clean: answer.error.is_none() });
     }
-    let ours = answer.ours;
-    let Err(error) = answer.into_result() else { return Err(out_of_step()) };
+    let matches = answer.matches;
+    let Err(error) = answer.into_result() else { return Err(desynchronized()) };
     // What fails before the question is answered may be what was sent before it, unless the next answer is in step.
-    if !ours && answered(&error) {
-        roll_back(connection, true).await.map_err(|_| out_of_step())?;
+    if !matches && answered(&error) {
+        roll_back(connection, true).await.map_err(|_| desynchronized())?;
     }
-    match (error, passing) {
+    match (error, guard) {
         (error, _) if is(&error, "25P02") => Ok(refused("a statement of it has failed")),
         (error, _) if is(&error, "22012") => Ok(refused("a statement of it has ended it")),
-        (error, Some(Passing(tenant))) if is(&error, FENCED) => {
+        (error, Some(CommitGuard(tenant))) if is(&error, FENCED) => {
             Ok(Committed::Refused(tenant_inactive(*tenant)))
         }
         (error, _) => Err(error),
@@ -163,8 +152,8 @@ pub(super) async fn roll_back(connection: &mut Connection, _writes: bool) -> sql
     if Manager::get_transaction_depth(connection) != AT_REST {
         return Err(sqlx::Error::InvalidSavePointStatement);
     }
-    let question = Question::new(None);
-    let statement = format!("ROLLBACK; SELECT {}; {}", question.asked, RESETS.join("; "));
+    let question = TaggedQuery::new(None);
+    let statement = format!("ROLLBACK; SELECT {}; {}", question.tag, RESETS.join("; "));
     question.ask(connection, statement).await.into_result()
 }
 
@@ -180,16 +169,16 @@ pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
     answered && Manager::get_transaction_depth(connection) == AT_REST
 }
 
-impl Rest for PgConnection {
+impl Recycle for PgConnection {
     /// So long a unit that has read leaves its connection *idle in transaction*, for the next one to roll back.
-    const MOMENT: Duration = Duration::from_millis(100);
+    const ROLLBACK_GRACE: Duration = Duration::from_millis(100);
 
     /// A unit that is cut off in the midst of a statement does not give its connection back before it has ended.
-    fn at_rest(&self) -> bool {
+    fn is_idle(&self) -> bool {
         true
     }
 
-    async fn settle(&mut self) -> bool {
+    async fn recycle(&mut self) -> bool {
         roll_back(self, false).await.is_ok()
     }
 }

@@ -8,9 +8,9 @@ use super::{
     audit::{self, Fault},
     engine::execute,
     error::store_error,
-    place::{APP_ROLE, Home},
+    location::{APP_ROLE, StorageLocation},
 };
-use crate::connections::close;
+use crate::pool::close;
 
 /// How units of work log in, and as whom; as nobody when they have to assume the restricted role.
 pub(super) struct Login {
@@ -32,7 +32,7 @@ impl Login {
             .map_err(store_error)?;
         let faults = audit::roles(&mut connection, &[&role, APP_ROLE]).await?;
         let (faults, of_app): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault.object == role);
-        audit::refuse(&of_app)?;
+        audit::ensure_safe(&of_app)?;
         if !faults.is_empty() && !allow_privileged {
             return Err(privileged(&role, &faults));
         }
@@ -58,11 +58,11 @@ async fn make_member(connection: &mut PgConnection, admin: &Admin, role: &str) -
     if member {
         return Ok(());
     }
-    let mut granting = admin.connect(Home::Control).await?;
+    let mut granting = admin.connect(StorageLocation::Control).await?;
     let granted = execute(&mut granting, AssertSqlSafe(grant.clone())).await;
     close(granting).await;
     granted.map_err(|error| {
-        let message = format!("the login {role} is not a member of {APP_ROLE}; mend it with: {grant}");
+        let message = format!("the login {role} is not a member of {APP_ROLE}; fix: {grant}");
         Error::config(message).with_source(error)
     })?;
     // A transaction goes on with the memberships it has seen.
@@ -70,7 +70,7 @@ async fn make_member(connection: &mut PgConnection, admin: &Admin, role: &str) -
     if membership(connection).await?.1 {
         return Ok(());
     }
-    let message = format!("the login {role} does not inherit; mend it with: ALTER ROLE {role} INHERIT");
+    let message = format!("the login {role} does not inherit; fix: ALTER ROLE {role} INHERIT");
     Err(Error::config(message))
 }
 

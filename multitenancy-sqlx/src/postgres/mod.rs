@@ -3,27 +3,25 @@
 mod admin;
 mod audit;
 mod builder;
-mod checked;
 mod checkout;
 mod codec;
 mod engine;
 mod error;
-mod fences;
+mod fence;
+mod hint;
 mod listen;
+mod location;
 mod login;
-mod migration;
-mod migrator;
-mod place;
-mod question;
-mod refusal;
+mod schema;
+mod schema_cache;
+mod storage;
 mod store;
+mod tagged_query;
 
-// What both engines share is compiled for each, with the engine's own types.
-#[path = "../repositories/mod.rs"]
-mod repositories;
-#[path = "../unit/mod.rs"]
-mod unit;
+#[path = "../shared.rs"]
+mod shared;
 
+use self::shared::{migrate, unit};
 use self::store::PgStore as Engine;
 pub use self::{
     audit::{AuditOptions, Fault, audit},

@@ -19,17 +19,18 @@ use super::{
     admin::Admin,
     audit::{self, Fault},
     builder::PgStoreBuilder,
-    checked::Checked,
-    checkout::told,
-    engine::{Place, Pool},
+    checkout::session_settings,
+    engine::Pool,
     error::store_error,
     listen::Listening,
+    location::PoolKey,
+    location::StorageLocation,
     login::Login,
-    migration::Schema,
-    place::Home,
-    unit::Mending,
+    schema::Schema,
+    schema_cache::SchemaCache,
+    unit::RepairsInFlight,
 };
-use crate::connections::Connections;
+use crate::pool;
 
 /// Keeps tenants apart as each of them needs it: in shared tables under row-level security, in a schema, or in a
 /// database of their own. Cheap to clone.
@@ -52,9 +53,9 @@ pub(super) struct Inner {
     pub(super) pooled: bool,
     pub(super) environment: Environment,
     pub(super) signals: Arc<Signals>,
-    pub(super) checked: Arc<Checked>,
+    pub(super) schema_cache: Arc<SchemaCache>,
     pub(super) listening: Listening,
-    pub(super) mending: Mending,
+    pub(super) repairs: RepairsInFlight,
 }
 
 /// How many may be at work at once.
@@ -86,11 +87,11 @@ impl PgStore {
         let login = Login::examine(runtime, &admin, builder.allow_privileged_url).await?;
         let name = format!("multitenancy {}", builder.environment.uuid().simple());
         let signals = Arc::<Signals>::default();
-        let checked = Checked::following(&signals);
+        let schema_cache = SchemaCache::following(&signals);
         let direct = if pooled { &admin.options } else { &login.options };
         let listener = direct.clone().application_name(&format!("{name} listener"));
         let listening = Listening::start(listener, name.clone(), signals.clone());
-        let (runtime, local) = told(&login, &name, builder.timeouts, pooled);
+        let (runtime, local) = session_settings(&login, &name, builder.timeouts, pooled);
         admin.audit.login = login.role;
         let open = builder.limits.open;
         let default = builder.default_isolation;
@@ -98,7 +99,7 @@ impl PgStore {
         isolations.sort_by_key(|isolation| *isolation != default);
         let inner = Inner {
             limits: Widths { control: open, tenant: builder.per_tenant.unwrap_or(open.div_ceil(2)) },
-            pool: Arc::new(Connections::new(builder.limits)),
+            pool: Arc::new(pool::Pool::new(builder.limits)),
             runtime,
             admin,
             control_schema: Schema::control(builder.control_migrations, reference_tables.clone()),
@@ -108,9 +109,9 @@ impl PgStore {
             pooled,
             environment: builder.environment,
             signals,
-            checked,
+            schema_cache,
             listening,
-            mending: Mending::default(),
+            repairs: RepairsInFlight::default(),
         };
         let store = Self { inner: Arc::new(inner) };
         store.make_when_new().await?;
@@ -128,14 +129,14 @@ impl PgStore {
             other => other.map(drop),
         };
         // First, for it says why nothing could be read.
-        audit::refuse(&self.inner.admin.audit(Home::Control).await?)?;
+        audit::ensure_safe(&self.inner.admin.audit(StorageLocation::Control).await?)?;
         ready
     }
 
     /// Everything that would let one tenant at another's rows: in the control plane's database, with all schemas in it,
     /// and in each tenant's own database. Empty when all is safe.
     pub async fn audit(&self) -> Result<Vec<Fault>> {
-        let mut faults = self.inner.admin.audit(Home::Control).await?;
+        let mut faults = self.inner.admin.audit(StorageLocation::Control).await?;
         let mut unit = self.read_control(&ControlContext::system("audit")).await?;
         let tenants: Vec<Uuid> = sqlx::query_scalar(
             "SELECT id FROM multitenancy_tenants WHERE isolation = 'database' AND status IN ('active', 'suspended')",
@@ -145,8 +146,8 @@ impl PgStore {
         .map_err(store_error)?;
         drop(unit);
         for tenant in tenants {
-            let home = Home::of_tenant(TenantId::from_uuid(tenant), Isolation::Database);
-            faults.extend(self.inner.admin.audit(home).await?);
+            let location = StorageLocation::of_tenant(TenantId::from_uuid(tenant), Isolation::Database);
+            faults.extend(self.inner.admin.audit(location).await?);
         }
         Ok(faults)
     }
@@ -187,12 +188,12 @@ impl PgStore {
     pub async fn migrate(&self) -> Result<()> {
         let report = self.migrate_all(&FleetOptions::default()).await?.finish().await;
         // First: whoever goes on without the tenants that failed must not go on with unsafe ones.
-        audit::refuse(&self.inner.admin.audit(Home::Control).await?)?;
+        audit::ensure_safe(&self.inner.admin.audit(StorageLocation::Control).await?)?;
         report.into_result()
     }
 
-    pub(super) fn mending(&self) -> &Mending {
-        &self.inner.mending
+    pub(super) fn repairs(&self) -> &RepairsInFlight {
+        &self.inner.repairs
     }
 
     pub(super) fn control_schema(&self) -> &Schema {
@@ -204,15 +205,15 @@ impl PgStore {
     }
 
     async fn open_control(&self, context: &ControlContext, writes: bool) -> Result<PgControlTransaction> {
-        let unit = self.unit(Plane::Control, Place::Control, writes, context.origin()).await?;
+        let unit = self.unit(Plane::Control, PoolKey::Control, writes, context.origin()).await?;
         Ok(PgTransaction::new(unit, context.clone()))
     }
 
     async fn open_tenant(&self, context: &TenantContext, writes: bool) -> Result<PgTransaction> {
         let tenant = context.tenant();
-        let place = Home::of_tenant(tenant.id, tenant.isolation).place();
-        let mut unit = self.unit(Plane::Tenant(tenant.id), place, writes, context.origin()).await?;
-        unit.passes = tenant.status.is_closed();
+        let key = StorageLocation::of_tenant(tenant.id, tenant.isolation).key();
+        let mut unit = self.unit(Plane::Tenant(tenant.id), key, writes, context.origin()).await?;
+        unit.bypasses_fence = tenant.status.is_closed();
         Ok(PgTransaction::new(unit, context.clone()))
     }
 }
@@ -256,8 +257,8 @@ impl Store for PgStore {
     async fn deprovision(&self, tenant: &Tenant) -> Result<()> {
         let inner = &self.inner;
         let plane = Plane::Tenant(tenant.id);
-        inner.checked.forget(Some(plane));
-        inner.pool.close_all(|gate| gate == plane, |place| place == Place::Database(tenant.id)).await;
+        inner.schema_cache.forget(Some(plane));
+        inner.pool.close_all(|lane| lane == plane, |key| key == PoolKey::Database(tenant.id)).await;
         inner.admin.remove(tenant).await
     }
 
@@ -266,7 +267,7 @@ impl Store for PgStore {
     }
 
     async fn reopen(&self, tenant: &Tenant) -> Result<()> {
-        self.mend_fence(tenant.id, tenant.isolation).await
+        self.lower_stale_fence(tenant.id, tenant.isolation).await
     }
 
     async fn ping(&self) -> Result<()> {

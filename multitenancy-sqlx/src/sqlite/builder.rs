@@ -4,7 +4,7 @@ use multitenancy_core::{Environment, Error, Result};
 use sqlx::migrate::Migrator;
 
 use super::store::SqliteStore;
-use crate::connections::Limits;
+use crate::pool::Limits;
 
 /// How much of the newest work a loss of power may take. A crash of the process takes nothing either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,31 +7,17 @@ use sqlx::{SqlSafeStr, Sqlite, SqliteConnection, sqlite::SqliteArguments};
 use sqlx_core::transaction::TransactionManager;
 use tokio::sync::OwnedRwLockReadGuard;
 
-use super::unit::refused;
-use crate::connections::{self, Connections, Rest};
+use super::{location::PoolKey, unit::refused};
+use crate::pool::{self, Recycle};
 
 pub(crate) type Db = Sqlite;
 pub(crate) type Arguments = SqliteArguments;
 pub(crate) type Connection = SqliteConnection;
 /// What begins a transaction.
 pub(crate) type Statement = &'static str;
-pub(crate) type Slot = connections::Slot<Place, Place, SqliteConnection>;
+pub(crate) type Permit = pool::Permit<PoolKey, PoolKey, SqliteConnection>;
 /// A file has a gate for its writer and one for its readers.
-pub(crate) type Pool = Connections<Place, Place, SqliteConnection>;
-
-/// A file, opened for one or the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    pub plane: Plane,
-    pub access: Access,
-}
-
-/// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Access {
-    Write,
-    Read,
-}
+pub(crate) type Pool = pool::Pool<PoolKey, PoolKey, SqliteConnection>;
 
 /// How long a connection that was open may take to begin; then another one is taken.
 pub(super) const BUSY: Duration = Duration::from_millis(200);
@@ -45,7 +31,7 @@ pub(crate) enum Committed {
 }
 
 /// That a COMMIT passes where its tenant's fence would be: meanwhile none is raised.
-pub(crate) type Passing = OwnedRwLockReadGuard<bool>;
+pub(crate) type CommitGuard = OwnedRwLockReadGuard<bool>;
 
 /// sqlx's own, so that its count of nested transactions stays right.
 type Manager = <Sqlite as sqlx::Database>::TransactionManager;
@@ -63,7 +49,7 @@ pub(super) async fn commit(
     connection: &mut Connection,
     _plane: Plane,
     _changed: &[TenantId],
-    _passing: Option<&Passing>,
+    _passing: Option<&CommitGuard>,
 ) -> sqlx::Result<Committed> {
     if has_attached(connection).await? {
         return Ok(refused("another file is attached"));
@@ -89,17 +75,17 @@ pub(super) async fn roll_back(connection: &mut Connection, writes: bool) -> sqlx
     }
 }
 
-impl Rest for SqliteConnection {
+impl Recycle for SqliteConnection {
     /// How long the queued rollback of a unit that read takes, on a machine with much else to do. What is not at rest then
     /// is busy with something longer.
-    const MOMENT: Duration = Duration::from_millis(20);
+    const ROLLBACK_GRACE: Duration = Duration::from_millis(20);
 
     /// A unit that has read is rolled back behind whatever it has left running.
-    fn at_rest(&self) -> bool {
+    fn is_idle(&self) -> bool {
         Manager::get_transaction_depth(self) == 0
     }
 
-    async fn settle(&mut self) -> bool {
+    async fn recycle(&mut self) -> bool {
         roll_back(self, true).await.is_ok()
     }
 }

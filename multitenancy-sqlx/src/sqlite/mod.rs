@@ -4,18 +4,17 @@ mod builder;
 mod codec;
 mod engine;
 mod error;
-mod fences;
+mod fence;
 mod files;
-mod migration;
-mod migrator;
+mod location;
+mod schema;
+mod storage;
 mod store;
 
-// What both engines share is compiled for each, with the engine's own types.
-#[path = "../repositories/mod.rs"]
-mod repositories;
-#[path = "../unit/mod.rs"]
-mod unit;
+#[path = "../shared.rs"]
+mod shared;
 
+use self::shared::{migrate, unit};
 use self::store::SqliteStore as Engine;
 pub use self::{
     builder::{SqliteStoreBuilder, Synchronous},

@@ -25,15 +25,16 @@ use sqlx::{
 use super::{
     SqliteControlTransaction, SqliteTransaction,
     builder::{SqliteStoreBuilder, Synchronous, limits},
-    engine::{Access, Place, Pool},
+    engine::Pool,
     error::store_error,
-    fences::Fences,
+    fence::Fences,
     files::DataDirectory,
-    migration::{self, Schema},
-    unit::Mending,
+    location::{Access, PoolKey},
+    schema::{self, Schema},
+    unit::RepairsInFlight,
     unit::{Lease, Unit},
 };
-use crate::connections::Connections;
+use crate::pool;
 
 /// Keeps each tenant in a file of its own, and the registry in another. Cheap to clone.
 ///
@@ -60,7 +61,7 @@ struct Inner {
     /// The tenants that are being migrated.
     moving: Mutex<Vec<Plane>>,
     fences: Fences,
-    mending: Mending,
+    repairs: RepairsInFlight,
 }
 
 /// Readers of the control file.
@@ -77,8 +78,8 @@ impl SqliteStore {
         let control_limits = limits(1 + CONTROL_READERS, wait);
         let inner = Inner {
             directory: DataDirectory::open(&directory)?,
-            control: Arc::new(Connections::new(control_limits)),
-            tenants: Arc::new(Connections::new(builder.limits)),
+            control: Arc::new(pool::Pool::new(control_limits)),
+            tenants: Arc::new(pool::Pool::new(builder.limits)),
             readers: builder.readers,
             control_schema: Schema::control(builder.control_migrations),
             tenant_schema: Schema::tenant(builder.tenant_migrations),
@@ -89,7 +90,7 @@ impl SqliteStore {
             outdated: Mutex::default(),
             moving: Mutex::default(),
             fences: Fences::default(),
-            mending: Mending::default(),
+            repairs: RepairsInFlight::default(),
         };
         let store = Self { inner: Arc::new(inner) };
         if !store.inner.directory.has_database(Plane::Control) {
@@ -152,7 +153,7 @@ impl SqliteStore {
 
     async fn open_tenant(&self, context: &TenantContext, access: Access) -> Result<SqliteTransaction> {
         let mut unit = self.unit(Plane::Tenant(context.tenant_id()), access, context.origin()).await?;
-        unit.passes = context.tenant().status.is_closed();
+        unit.bypasses_fence = context.tenant().status.is_closed();
         Ok(SqliteTransaction::new(unit, context.clone()))
     }
 
@@ -163,16 +164,15 @@ impl SqliteStore {
         if access == Access::Write && !self.inner.directory.has_database(plane) {
             close_file(pool, plane).await;
         }
-        let place = Place { plane, access };
+        let key = PoolKey { plane, access };
         // An immediate transaction to write, so that it never fails half-way for want of the lock; a snapshot to read.
         let statement = match access {
             Access::Write => "BEGIN IMMEDIATE",
             Access::Read => "BEGIN",
         };
-        let (width, deadline) = (self.width(place), pool.deadline());
+        let (width, deadline) = (self.width(key), pool.deadline());
         let lease = loop {
-            let leased =
-                pool.acquire((place, width), place, deadline, || self.open_file(plane, access)).await?;
+            let leased = pool.acquire((key, width), key, deadline, || self.open_file(plane, access)).await?;
             let reused = leased.1.reused;
             let (writes, signals) = (access == Access::Write, self.inner.signals.clone());
             match Lease::begin(pool.clone(), leased, statement, (plane, writes), signals).await {
@@ -188,7 +188,7 @@ impl SqliteStore {
 
     fn refuse_moving(&self, plane: Plane) -> Result<()> {
         match self.moving().contains(&plane) {
-            true => Err(migration::upgrading(plane)),
+            true => Err(schema::upgrading(plane)),
             false => Ok(()),
         }
     }
@@ -197,7 +197,7 @@ impl SqliteStore {
     async fn open_file(&self, plane: Plane, access: Access) -> Result<SqliteConnection> {
         let mut connection = match self.options(plane, access).connect().await.map_err(store_error) {
             Err(error) if !self.inner.directory.has_database(plane) => {
-                return Err(migration::missing(plane).with_source(error));
+                return Err(schema::missing(plane).with_source(error));
             }
             other => other?,
         };
@@ -213,8 +213,8 @@ impl SqliteStore {
     }
 
     /// How many may be at a place at once.
-    pub(super) fn width(&self, place: Place) -> usize {
-        match (place.access, place.plane) {
+    pub(super) fn width(&self, key: PoolKey) -> usize {
+        match (key.access, key.plane) {
             (Access::Write, _) => 1,
             (Access::Read, Plane::Control) => CONTROL_READERS,
             (Access::Read, Plane::Tenant(_)) => self.inner.readers,
@@ -255,8 +255,8 @@ impl SqliteStore {
         &self.inner.fences
     }
 
-    pub(super) fn mending(&self) -> &Mending {
-        &self.inner.mending
+    pub(super) fn repairs(&self) -> &RepairsInFlight {
+        &self.inner.repairs
     }
 
     pub(super) fn no_longer_outdated(&self, tenant: TenantId) {
@@ -288,7 +288,7 @@ impl SqliteStore {
 }
 
 pub(super) async fn close_file(pool: &Pool, plane: Plane) {
-    pool.close_all(|gate| gate.plane == plane, |place| place.plane == plane).await;
+    pool.close_all(|lane| lane.plane == plane, |key| key.plane == plane).await;
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -348,7 +348,7 @@ impl Store for SqliteStore {
     }
 
     async fn reopen(&self, tenant: &Tenant) -> Result<()> {
-        self.mend_fence(tenant.id, tenant.isolation).await
+        self.lower_stale_fence(tenant.id, tenant.isolation).await
     }
 
     async fn ping(&self) -> Result<()> {

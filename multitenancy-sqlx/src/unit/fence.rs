@@ -21,15 +21,15 @@ impl Unit {
     /// Commits a unit inside a tenant, unless that is closed by then.
     pub(crate) async fn commit_inside(self, tenant: TenantId) -> Result<()> {
         let store = self.store.clone();
-        let committed = match self.store.pass_fence(tenant).await {
-            Ok(passing) => self.lease.commit(Some(passing)).await,
+        let committed = match self.store.check_fence(tenant).await {
+            Ok(guard) => self.lease.commit(Some(guard)).await,
             Err(stopped) => {
                 drop(self.lease);
                 Err(stopped)
             }
         };
         match committed {
-            Err(error) if error.is(code::TENANT_INACTIVE) => Err(store.explain(tenant, error).await),
+            Err(error) if error.is(code::TENANT_INACTIVE) => Err(store.classify_stop(tenant, error).await),
             other => other,
         }
     }
@@ -38,7 +38,7 @@ impl Unit {
 impl Engine {
     /// Why a unit was stopped by a fence: because its tenant is closed, or because whoever raised it is not done, or has
     /// not come to its end. Then it is lowered, and the unit may be tried again.
-    async fn explain(&self, tenant: TenantId, stopped: Error) -> Error {
+    async fn classify_stop(&self, tenant: TenantId, stopped: Error) -> Error {
         // Whoever began it did not know.
         self.signals().tenant_changed(tenant);
         let found = match self.read_control(&ControlContext::system("fences")).await {
@@ -49,8 +49,8 @@ impl Engine {
             Ok(Some(Tenant { status: TenantStatus::Active, isolation, .. })) => {
                 let again = Error::overloaded("the organization has just changed: try again", AGAIN);
                 // Those who are stopped at the same time leave it to one of them.
-                let Some(_mending) = self.mending().begin(tenant) else { return again };
-                match self.mend_fence(tenant, isolation).await {
+                let Some(_repair) = self.repairs().begin(tenant) else { return again };
+                match self.lower_stale_fence(tenant, isolation).await {
                     Ok(()) => again,
                     Err(error) => again.with_source(error),
                 }
@@ -64,14 +64,14 @@ impl Engine {
 /// When to try again what was stopped by a fence around an active tenant.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The tenants whose fence is being mended, on behalf of who was stopped by it.
+/// The tenants whose fence is being lowered, on behalf of a unit that was stopped by it.
 #[derive(Clone, Default)]
-pub(crate) struct Mending(Arc<Mutex<HashSet<TenantId>>>);
+pub(crate) struct RepairsInFlight(Arc<Mutex<HashSet<TenantId>>>);
 
-impl Mending {
+impl RepairsInFlight {
     /// `None` when somebody is at it.
     fn begin(&self, tenant: TenantId) -> Option<impl Drop> {
-        self.tenants().insert(tenant).then(|| Begun(self.clone(), tenant))
+        self.tenants().insert(tenant).then(|| RepairGuard(self.clone(), tenant))
     }
 
     fn tenants(&self) -> MutexGuard<'_, HashSet<TenantId>> {
@@ -79,9 +79,9 @@ impl Mending {
     }
 }
 
-struct Begun(Mending, TenantId);
+struct RepairGuard(RepairsInFlight, TenantId);
 
-impl Drop for Begun {
+impl Drop for RepairGuard {
     fn drop(&mut self) {
         self.0.tenants().remove(&self.1);
     }

@@ -7,13 +7,13 @@ use sqlx::Connection as _;
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
-    engine::{self, Committed, Connection, Passing, Pool, Slot, Statement},
+    engine::{self, CommitGuard, Committed, Connection, Permit, Pool, Statement},
     error::{answered, store_error},
 };
-use crate::connections::close;
+use crate::pool::close;
 
 /// For so long at most the next ones on a plane wait for what a unit that was cut off is still at.
-const SETTLING: Duration = Duration::from_secs(1);
+const CUT_OFF_GRACE: Duration = Duration::from_secs(1);
 
 /// What is known of a leased connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +36,18 @@ enum Phase {
 /// a connection of unknown state is closed, before the slot is given on.
 pub(crate) struct Lease {
     /// `None` as soon as it is given back, which dropping it does.
-    loan: Option<Loan>,
+    leased: Option<Leased>,
     phase: Phase,
     writes: bool,
     pool: Arc<Pool>,
 }
 
-struct Loan {
+struct Leased {
     connection: Connection,
-    slot: Slot,
+    permit: Permit,
     effects: Effects,
     /// Kept until the outcome is settled, for whoever raises a fence waits for it.
-    passing: Option<Passing>,
+    guard: Option<CommitGuard>,
 }
 
 /// What to tell once the outcome is settled.
@@ -64,21 +64,21 @@ impl Lease {
     /// Opens a transaction on `plane` with `statement`.
     pub async fn begin(
         pool: Arc<Pool>,
-        (connection, slot): (Connection, Slot),
+        (connection, permit): (Connection, Permit),
         statement: Statement,
         (plane, writes): (Plane, bool),
         signals: Arc<Signals>,
     ) -> sqlx::Result<Self> {
         let effects =
             Effects { signals, plane, outbox_grew: false, changed_tenants: Vec::new(), committing: false };
-        let loan = Some(Loan { connection, slot, effects, passing: None });
-        let mut lease = Self { loan, phase: Phase::Unknown, writes, pool };
-        if let Some(Loan { connection, slot, .. }) = &mut lease.loan {
+        let leased = Some(Leased { connection, permit, effects, guard: None });
+        let mut lease = Self { leased, phase: Phase::Unknown, writes, pool };
+        if let Some(Leased { connection, permit, .. }) = &mut lease.leased {
             // One that was open may still be busy with what an earlier unit has left behind.
             let limits = lease.pool.limits();
             let bound =
-                if slot.reused && limits.defers { engine::BUSY.min(limits.wait) } else { limits.wait };
-            let begun = timeout(bound, engine::begin(connection, statement, slot.take_left_open()));
+                if permit.reused && limits.defers { engine::BUSY.min(limits.wait) } else { limits.wait };
+            let begun = timeout(bound, engine::begin(connection, statement, permit.take_left_open()));
             begun.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         }
         lease.phase = Phase::Open;
@@ -92,7 +92,7 @@ impl Lease {
 
     /// The connection.
     pub fn connection(&mut self) -> Result<&mut Connection> {
-        self.loan().map(|loan| &mut loan.connection)
+        self.leased().map(|leased| &mut leased.connection)
     }
 
     /// Refuses to write through a unit that only reads.
@@ -105,31 +105,30 @@ impl Lease {
 
     /// What to tell once this unit's outcome is settled: that an event was appended.
     pub fn outbox_grew(&mut self) {
-        if let Some(loan) = &mut self.loan {
-            loan.effects.outbox_grew = true;
+        if let Some(leased) = &mut self.leased {
+            leased.effects.outbox_grew = true;
         }
     }
 
     /// Likewise: that a tenant's row was changed.
     pub fn tenant_changed(&mut self, id: TenantId) {
-        if let Some(loan) = &mut self.loan {
-            loan.effects.changed_tenants.push(id);
+        if let Some(leased) = &mut self.leased {
+            leased.effects.changed_tenants.push(id);
         }
     }
 
     /// Commits, and gives the connection back. A unit that reads has nothing to commit: it is rolled back.
-    pub async fn commit(mut self, passing: Option<Passing>) -> Result<()> {
+    pub async fn commit(mut self, guard: Option<CommitGuard>) -> Result<()> {
         if !self.writes {
             return Ok(());
         }
         self.phase = Phase::Unknown;
         let longest = self.pool.limits().longest;
-        let loan = self.loan()?;
-        loan.passing = passing;
-        loan.effects.committing = true;
-        let Loan { connection, effects, passing, .. } = loan;
-        let committing =
-            engine::commit(connection, effects.plane, &effects.changed_tenants, passing.as_ref());
+        let leased = self.leased()?;
+        leased.guard = guard;
+        leased.effects.committing = true;
+        let Leased { connection, effects, guard, .. } = leased;
+        let committing = engine::commit(connection, effects.plane, &effects.changed_tenants, guard.as_ref());
         match timeout(longest, committing).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(Committed::Done { clean }) => {
                 effects.tell();
@@ -151,8 +150,8 @@ impl Lease {
         }
     }
 
-    fn loan(&mut self) -> Result<&mut Loan> {
-        self.loan.as_mut().ok_or_else(|| Error::internal("the unit of work has ended"))
+    fn leased(&mut self) -> Result<&mut Leased> {
+        self.leased.as_mut().ok_or_else(|| Error::internal("the unit of work has ended"))
     }
 }
 
@@ -184,26 +183,26 @@ impl Drop for Effects {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(Loan { effects, passing, mut slot, mut connection }) = self.loan.take() else { return };
+        let Some(Leased { effects, guard, mut permit, mut connection }) = self.leased.take() else { return };
         let (mut phase, writes, pool) = (self.phase, self.writes, self.pool.clone());
         // Most units read, and end here. A task to wait in would cost them an eighth of their speed.
         let defers = phase == Phase::Open && !writes && pool.limits().defers;
         if defers && engine::start_roll_back(&mut connection) {
-            slot.leave_open(engine::LEAVES_OPEN);
+            permit.leave_open(engine::LEAVES_OPEN);
             phase = Phase::Clean;
         }
         if phase == Phase::Clean {
-            let Some(unwanted) = pool.release(connection, slot) else { return };
-            (connection, slot) = unwanted;
+            let Some(unwanted) = pool.release(connection, permit) else { return };
+            (connection, permit) = unwanted;
         }
         // Without a runtime the connection is dropped: SQLite rolls back what was open when it closes.
         let Ok(runtime) = Handle::try_current() else { return };
-        let cut_off = writes.then(|| slot.cut_off());
+        let cut_off = writes.then(|| permit.cut_off());
         runtime.spawn(async move {
             // Told last: a COMMIT that nobody waited for has happened by then, or never will.
-            let _effects = (effects, passing);
-            let mut finishing = pin!(finish(connection, slot, (phase, writes), &pool));
-            let finished = timeout(SETTLING, &mut finishing).await;
+            let _effects = (effects, guard);
+            let mut finishing = pin!(finish(connection, permit, (phase, writes), &pool));
+            let finished = timeout(CUT_OFF_GRACE, &mut finishing).await;
             drop(cut_off);
             if finished.is_err() && timeout(pool.limits().longest, finishing).await.is_err() {
                 tracing::warn!("a connection has not ended what was left behind on it: it is dropped");
@@ -213,17 +212,17 @@ impl Drop for Lease {
 }
 
 /// Brings a connection back to a clean state, or closes it; then gives its slot on.
-async fn finish(mut connection: Connection, slot: Slot, (phase, writes): (Phase, bool), pool: &Pool) {
+async fn finish(mut connection: Connection, permit: Permit, (phase, writes): (Phase, bool), pool: &Pool) {
     let unfinished = match phase == Phase::Open && engine::roll_back(&mut connection, writes).await.is_ok() {
-        true => pool.release(connection, slot),
-        false => Some((connection, slot)),
+        true => pool.release(connection, permit),
+        false => Some((connection, permit)),
     };
-    if let Some((mut connection, slot)) = unfinished {
+    if let Some((mut connection, permit)) = unfinished {
         if phase == Phase::Unknown {
             // What was sent is answered by then: whoever is next on this plane sees what came of it.
             drop(timeout(pool.limits().wait, connection.ping()).await);
         }
         close(connection).await;
-        drop(slot);
+        drop(permit);
     }
 }

@@ -1,19 +1,15 @@
-//! What a unit of work is: its connection, its transaction and its fence, and the runs over many tenants.
-//!
-//! Compiled once for each engine (decision 16). This is what an engine has to bring:
+//! What a unit of work is: its connection, its transaction and its fence.
 
-use super::{Engine, codec, engine, error, migration, migrator};
+use super::{Engine, engine, error};
 
 mod fence;
-mod fleet;
 mod lease;
-mod steps;
 mod transaction;
 mod work;
 
 pub use self::transaction::Transaction;
 pub(crate) use self::{
-    fence::Mending,
+    fence::RepairsInFlight,
     lease::{Lease, refused},
     work::Unit,
 };

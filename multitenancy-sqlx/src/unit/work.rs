@@ -15,18 +15,20 @@ pub(crate) struct Unit {
     pub origin: Origin,
     pub store: Engine,
     /// Whether it passes the fence around its tenant: whoever began it knows that it is closed.
-    pub passes: bool,
+    pub bypasses_fence: bool,
 }
 
 impl Unit {
     pub fn new(lease: Lease, plane: Plane, origin: &Origin, store: &Engine) -> Self {
         let (origin, store) = (origin.clone(), store.clone());
-        Self { lease, plane, origin, store, passes: false }
+        Self { lease, plane, origin, store, bypasses_fence: false }
     }
 
     pub async fn commit(self) -> Result<()> {
         match self.plane {
-            Plane::Tenant(tenant) if self.lease.writes() && !self.passes => self.commit_inside(tenant).await,
+            Plane::Tenant(tenant) if self.lease.writes() && !self.bypasses_fence => {
+                self.commit_inside(tenant).await
+            }
             Plane::Control | Plane::Tenant(_) => self.lease.commit(None).await,
         }
     }

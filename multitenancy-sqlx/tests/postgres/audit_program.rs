@@ -61,8 +61,8 @@ async fn an_audit_tells_each_fault_and_what_mends_it() {
     assert!(told.contains("\n2 faults\n"), "{told}");
     for fault in faults {
         assert!(told.contains(&format!("{fault}\n")), "{fault} is not told: {told}");
-        let mend = fault.mend.unwrap();
-        assert!(told.contains(&format!("; mend it with: {mend}\n")), "{told}");
+        let mend = fault.fix.unwrap();
+        assert!(told.contains(&format!("; fix: {mend}\n")), "{told}");
         stage.sql(mend).await;
     }
     assert_eq!(said(&run(&options, &url)).0, Some(0), "mended");

@@ -73,7 +73,7 @@ async fn s9_each_privileged_login_is_refused_and_mended() {
         let options = AuditOptions { login: Some(login.clone()), ..AuditOptions::default() };
         let faults = audit(&url(&stage.database), &options).await.unwrap();
         for fault in faults.iter().filter(|fault| fault.object == login) {
-            let mend = fault.mend.clone().unwrap_or_else(|| panic!("{fault}"));
+            let mend = fault.fix.clone().unwrap_or_else(|| panic!("{fault}"));
             assert!(said.contains(&mend), "{said}");
             stage.sql(mend).await;
         }

@@ -273,7 +273,7 @@ async fn s10_to_s20_each_unsafe_schema_is_refused_and_mended() {
         let said = refused.to_string();
         assert!(said.contains(&format!("- {rule}: {object} ")), "{sql}: {said}");
         for fault in stage.store.audit().await.unwrap() {
-            let mend = fault.mend.clone().unwrap_or_else(|| panic!("{fault}"));
+            let mend = fault.fix.clone().unwrap_or_else(|| panic!("{fault}"));
             assert!(said.contains(&mend), "{said}");
             run(&mut stage.connection().await, &mend)
                 .await
@@ -350,7 +350,7 @@ async fn s10_a_tenants_own_database_is_audited() {
     assert_eq!((&*faults[0].rule, &faults[0].database), ("s10_row_security_off", &database));
     let refused = multitenancy_core::Store::provision(&stage.store, &tenant).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Config);
-    run(&mut connection, faults[0].mend.clone().unwrap()).await.unwrap();
+    run(&mut connection, faults[0].fix.clone().unwrap()).await.unwrap();
     multitenancy_core::Store::provision(&stage.store, &tenant).await.unwrap();
 }
 

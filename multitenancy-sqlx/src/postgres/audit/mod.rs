@@ -7,8 +7,8 @@ use std::{borrow::Cow, fmt, time::Duration};
 use multitenancy_core::{Error, Result};
 use sqlx::PgConnection;
 
-use super::{builder, engine::execute, error::store_error, place::APP_ROLE};
-use crate::connections::close;
+use super::{builder, engine::execute, error::store_error, location::APP_ROLE};
+use crate::pool::close;
 
 /// What makes a database unsafe to serve tenants from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,16 +22,16 @@ pub struct Fault {
     pub object: String,
     /// What is wrong with it.
     pub what: Cow<'static, str>,
-    /// The statement that mends it, for a role that owns the object. Read it before you run it.
-    pub mend: Option<String>,
+    /// The statement that fixes it, for a role that owns the object. Read it before you run it.
+    pub fix: Option<String>,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, database, object, what, mend } = self;
+        let Self { rule, database, object, what, fix } = self;
         write!(f, "{rule}: {object} {what} (database {database})")?;
-        match mend {
-            Some(mend) => write!(f, "; mend it with: {mend}"),
+        match fix {
+            Some(fix) => write!(f, "; fix: {fix}"),
             None => Ok(()),
         }
     }
@@ -149,7 +149,7 @@ pub(super) async fn roles(connection: &mut PgConnection, names: &[&str]) -> Resu
 }
 
 /// Refuses to serve tenants from where there is a fault. The first of them are named.
-pub(super) fn refuse(faults: &[Fault]) -> Result<()> {
+pub(super) fn ensure_safe(faults: &[Fault]) -> Result<()> {
     const NAMED: usize = 20;
     if faults.is_empty() {
         return Ok(());
@@ -169,6 +169,6 @@ async fn database(connection: &mut PgConnection) -> Result<String> {
     query.fetch_one(connection).await.map_err(store_error)
 }
 
-fn fault(database: &str, (rule, object, what, mend): Row) -> Fault {
-    Fault { rule: rule.into(), database: database.to_owned(), object, what: what.into(), mend }
+fn fault(database: &str, (rule, object, what, fix): Row) -> Fault {
+    Fault { rule: rule.into(), database: database.to_owned(), object, what: what.into(), fix }
 }

@@ -17,7 +17,7 @@ pub(super) fn fault(version: Option<u32>, database: &str) -> Option<Fault> {
         database: database.to_owned(),
         object: format!("PostgreSQL {major}.{minor}"),
         what: "lacks fixes of row-level security: upgrade to 17.6, 16.10, 15.14, 14.19 or newer".into(),
-        mend: None,
+        fix: None,
     })
 }
 

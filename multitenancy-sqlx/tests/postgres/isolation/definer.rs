@@ -37,7 +37,7 @@ async fn s18_a_definer_function_shows_more_and_is_refused() {
         assert_eq!(refused.kind(), ErrorKind::Config);
         assert!(refused.to_string().contains("- s18_definer_function: public.count_all() "), "{refused}");
         let [fault] = stage.store.audit().await.unwrap().try_into().unwrap();
-        stage.sql(fault.mend.unwrap()).await;
+        stage.sql(fault.fix.unwrap()).await;
         stage.start().await.unwrap();
         assert_eq!(counts(&pair, &table).await, [Ok(own), Ok(own)], "{isolation}: mended");
 
@@ -69,7 +69,7 @@ async fn s18_a_definer_function_in_a_tenants_own_database_is_refused() {
     assert_eq!(fault.database, format!("tenant_{}", pair.a.id.as_uuid().simple()));
     let refused = pair.stage.store.provision(&pair.a).await.unwrap_err();
     assert!(refused.to_string().contains("- s18_definer_function: public.count_all() "), "{refused}");
-    run(&mut pair.owner(&pair.a).await, fault.mend.unwrap()).await.unwrap();
+    run(&mut pair.owner(&pair.a).await, fault.fix.unwrap()).await.unwrap();
     pair.stage.store.provision(&pair.a).await.unwrap();
     assert_eq!(counts(&pair, table).await, [Err(REFUSED.to_owned()), Err(REFUSED.to_owned())]);
 }

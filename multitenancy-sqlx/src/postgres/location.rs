@@ -4,7 +4,7 @@ use std::fmt;
 
 use multitenancy_core::{Isolation, Plane, TenantId};
 
-use super::engine::{Place, Statement};
+use super::engine::Statement;
 
 /// Whom units of work run as.
 pub(super) const APP_ROLE: &str = "multitenancy_app";
@@ -14,9 +14,21 @@ pub(super) fn storage_name(tenant: TenantId) -> String {
     format!("tenant_{}", tenant.as_uuid().simple())
 }
 
+/// Where a connection belongs. It never serves another place: what it has prepared would not fit there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PoolKey {
+    Control,
+    /// The tenants that share tables.
+    Shared,
+    /// The tenants with a schema each. Its connections keep nothing prepared, so they go from schema to schema.
+    Schemas,
+    /// One tenant's database.
+    Database(TenantId),
+}
+
 /// Storage that has a version of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Home {
+pub(super) enum StorageLocation {
     Control,
     /// The tables that tenants share.
     Shared,
@@ -26,7 +38,7 @@ pub(super) enum Home {
     Database(TenantId),
 }
 
-impl Home {
+impl StorageLocation {
     pub fn of_tenant(tenant: TenantId, isolation: Isolation) -> Self {
         match isolation {
             Isolation::Shared => Self::Shared,
@@ -66,17 +78,17 @@ impl Home {
     }
 
     /// Where the connections of units of work to it belong.
-    pub fn place(self) -> Place {
+    pub fn key(self) -> PoolKey {
         match self {
-            Self::Control => Place::Control,
-            Self::Shared => Place::Shared,
-            Self::Schema(_) => Place::Schemas,
-            Self::Database(tenant) => Place::Database(tenant),
+            Self::Control => PoolKey::Control,
+            Self::Shared => PoolKey::Shared,
+            Self::Schema(_) => PoolKey::Schemas,
+            Self::Database(tenant) => PoolKey::Database(tenant),
         }
     }
 }
 
-impl fmt::Display for Home {
+impl fmt::Display for StorageLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.database() {
             Some(database) => write!(f, "the database {database}"),
@@ -85,7 +97,7 @@ impl fmt::Display for Home {
     }
 }
 
-impl Place {
+impl PoolKey {
     /// The search path of its connections for good; `None` where each transaction says its own.
     pub fn search_path(self) -> Option<&'static str> {
         match self {
@@ -97,7 +109,7 @@ impl Place {
 }
 
 /// What begins a transaction. Everything in it is an identifier or a number of ours.
-pub(super) fn begin((place, plane): (Place, Plane), writes: bool, pooled: bool, settings: &str) -> Statement {
+pub(super) fn begin((key, plane): (PoolKey, Plane), writes: bool, pooled: bool, settings: &str) -> Statement {
     // Whatever the server's default is: a COMMIT has to see the fence that was raised after its transaction began.
     let begin = match writes {
         true => "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -105,19 +117,19 @@ pub(super) fn begin((place, plane): (Place, Plane), writes: bool, pooled: bool, 
     };
     // sqlx names what it prepares, also when it keeps nothing of it: it would pile up on the server, or be in the way of
     // another that has the same name.
-    let forget = pooled || place == Place::Schemas;
+    let forget = pooled || key == PoolKey::Schemas;
     let tenant = plane.scope();
     let mut local = format!("set_config('app.tenant_id', '{tenant}', true){settings}");
-    let path = match (place.search_path(), plane) {
+    let path = match (key.search_path(), plane) {
         (None, Plane::Tenant(tenant)) => Some(storage_name(tenant)),
         (path, _) => path.filter(|_| pooled).map(str::to_owned),
     };
     if let Some(path) = path {
         local.push_str(&format!(", set_config('search_path', '{path}', true)"));
     }
-    let database = match place {
-        Place::Database(tenant) => Some(storage_name(tenant)),
-        Place::Control | Place::Shared | Place::Schemas => None,
+    let database = match key {
+        PoolKey::Database(tenant) => Some(storage_name(tenant)),
+        PoolKey::Control | PoolKey::Shared | PoolKey::Schemas => None,
     };
     Statement { begin, database, local, forget }
 }

@@ -1,12 +1,12 @@
 //! Connections to many places under one budget.
 //!
 //! An open connection costs a thread here (SQLite) or a process there (PostgreSQL), so the number of open ones is
-//! bounded over all places, and the one idle longest makes room. Behind each gate stand those who share turns, such as
+//! bounded over all keys, and the one idle longest makes room. Behind each lane stand those who share turns, such as
 //! the writers of one file or everybody in one tenant: they are let through in order, and only so many at once, so that
-//! a burst behind one gate leaves room for the others. A leased connection is never taken away.
+//! a burst behind one lane leaves room for the others. A leased connection is never taken away.
 
-mod room;
-mod settling;
+mod budget;
+mod recycle;
 
 use std::{
     collections::HashMap,
@@ -23,19 +23,19 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-pub(crate) use self::settling::Rest;
+pub(crate) use self::recycle::Recycle;
 use self::{
-    room::{Found, Room, Rooms},
-    settling::{Settling, settle},
+    budget::{Budget, BudgetPermit, Found},
+    recycle::{Recycler, recycle},
 };
 
-/// For so long at most a connection is opened.
+/// Upper bound on opening a connection.
 const OPENING: Duration = Duration::from_secs(5);
 
-/// Bounds of [`Connections`].
+/// Bounds of [`Pool`].
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// Open connections, over all places.
+    /// Open connections, over all keys.
     pub open: usize,
     /// How long to wait for a turn and for room.
     pub wait: Duration,
@@ -47,66 +47,70 @@ pub(crate) struct Limits {
     pub defers: bool,
 }
 
-/// `G` tells gates apart, and `P` places: idle connections to the same place are alike.
-pub(crate) struct Connections<G, P: Copy + Eq + Hash, C> {
+/// What tells connections apart by where they lead.
+pub(crate) trait Key: Copy + Eq + Hash + Send + 'static {}
+
+impl<K: Copy + Eq + Hash + Send + 'static> Key for K {}
+
+/// `L` tells lanes apart, and `K` where a connection leads: idle connections of the same key are alike.
+pub(crate) struct Pool<L, K: Key, C> {
     limits: Limits,
-    gates: Mutex<HashMap<G, Gate>>,
-    rooms: Rooms<P, C>,
-    settling: Settling,
+    lanes: Mutex<HashMap<L, Lane>>,
+    budget: Budget<K, C>,
+    recycler: Recycler,
 }
 
 #[derive(Clone)]
-struct Gate {
+struct Lane {
     turns: Arc<Semaphore>,
-    /// Counts how often the connections behind the gate were closed: one that was on loan then is not kept when it comes
+    /// Counts how often the connections behind the lane were closed: one that was on loan then is not kept when it comes
     /// back.
-    closings: u64,
+    generation: u64,
     /// How many units were cut off, with their outcome still open.
     cut_off: watch::Sender<usize>,
 }
 
-/// The right to one connection: a turn at its gate, and room in the budget.
-pub(crate) struct Slot<G, P: Copy + Eq + Hash, C> {
-    gate: G,
-    place: P,
+/// The right to one connection: a turn at its lane, and room in the budget.
+pub(crate) struct Permit<L, K: Key, C> {
+    lane: L,
+    key: K,
     /// Whether the connection was open before, so that it may have died unnoticed.
     pub reused: bool,
-    closings: u64,
+    generation: u64,
     cut_off: watch::Sender<usize>,
-    room: Room<P, C>,
+    room: BudgetPermit<K, C>,
     _turn: OwnedSemaphorePermit,
 }
 
-impl<G, P, C> Connections<G, P, C>
+impl<L, K, C> Pool<L, K, C>
 where
-    G: Copy + Eq + Hash,
-    P: Copy + Eq + Hash,
-    C: Rest,
-    P: Send + 'static,
+    L: Copy + Eq + Hash,
+    K: Key,
+    C: Recycle,
 {
     pub fn new(limits: Limits) -> Self {
         Self {
-            rooms: Rooms::new(limits.open),
+            budget: Budget::new(limits.open),
             limits,
-            gates: Mutex::default(),
-            settling: Settling::default(),
+            lanes: Mutex::default(),
+            recycler: Recycler::default(),
         }
     }
 
-    /// A connection to `place`, opened with `open` when none is idle. Waits for a turn at `gate`, which lets `width`
+    /// A connection to `key`, opened with `open` when none is idle. Waits for a turn at `lane`, which lets `width`
     /// through at once, and for room; in order, and until `deadline`.
     pub async fn acquire<F, O>(
         &self,
-        (gate, width): (G, usize),
-        place: P,
+        (lane, width): (L, usize),
+        key: K,
         deadline: Instant,
         open: F,
-    ) -> Result<(C, Slot<G, P, C>)>
+    ) -> Result<(C, Permit<L, K, C>)>
     where
         F: FnOnce() -> O,
         O: Future<Output = Result<C>>,
     {
-        let Gate { turns, closings, cut_off } = self.gate(gate, width);
+        let Lane { turns, generation, cut_off } = self.lane(lane, width);
         let turn = match turns.clone().try_acquire_owned() {
             Ok(turn) => turn,
             Err(_) => waiting(deadline, turns.acquire_owned()).await?.map_err(Error::internal)?,
@@ -116,34 +120,34 @@ where
             let mut left = cut_off.subscribe();
             waiting(deadline, left.wait_for(|count| *count == 0)).await?.map_err(Error::internal)?;
         }
-        let found = match self.rooms.ready(place) {
+        let found = match self.budget.ready(key) {
             Some(found) => Some(found),
             None => {
-                settle(&self.rooms, self.limits.longest);
-                waiting(deadline, self.rooms.find(place)).await?
+                recycle(&self.budget, self.limits.longest);
+                waiting(deadline, self.budget.find(key)).await?
             }
         };
-        let slot = |reused, room| Slot { gate, place, reused, closings, cut_off, room, _turn: turn };
+        let permit = |reused, room| Permit { lane, key, reused, generation, cut_off, room, _turn: turn };
         match found.ok_or_else(closed)? {
-            Found::Connection(connection, room) => Ok((connection, slot(true, room))),
-            Found::Other(other, room) => {
+            Found::Connection(connection, room) => Ok((connection, permit(true, room))),
+            Found::Evicted(other, room) => {
                 // It is closed before its room is given on, also when we give up: the bound holds at every instant.
                 let closing = tokio::spawn(async move {
                     close(other).await;
                     room
                 });
                 let room = waiting(deadline, closing).await?.map_err(Error::internal)?;
-                Ok((opening(open()).await?, slot(false, room.anew())))
+                Ok((opening(open()).await?, permit(false, room.reset_age())))
             }
-            Found::Room(room) => Ok((opening(open()).await?, slot(false, room.anew()))),
+            Found::Room(room) => Ok((opening(open()).await?, permit(false, room.reset_age()))),
         }
     }
 
-    /// Waits until nobody is past `gate`, and lets nobody through as long as it is held.
+    /// Waits until nobody is past `lane`, and lets nobody through as long as it is held.
     #[cfg(feature = "sqlite")]
-    pub async fn alone(&self, gate: G, width: usize) -> Result<OwnedSemaphorePermit> {
+    pub async fn alone(&self, lane: L, width: usize) -> Result<OwnedSemaphorePermit> {
         let all = u32::try_from(width).map_err(Error::internal)?;
-        let turns = self.gate(gate, width).turns.acquire_many_owned(all);
+        let turns = self.lane(lane, width).turns.acquire_many_owned(all);
         let turns = waiting(self.deadline(), turns).await?;
         turns.map_err(Error::internal)
     }
@@ -157,32 +161,32 @@ where
         monotonic() + self.limits.wait
     }
 
-    /// Gives a clean connection back. Returned when somebody waits for its room, or when the connections behind its gate
+    /// Gives a clean connection back. Returned when somebody waits for its room, or when the connections behind its lane
     /// were closed meanwhile: to be closed, then dropped.
-    pub fn release(&self, connection: C, slot: Slot<G, P, C>) -> Option<(C, Slot<G, P, C>)> {
-        let closings = self.gates().get(&slot.gate).map(|gate| gate.closings);
-        let outlived = self.limits.lifetime.is_some_and(|lifetime| slot.room.age() > lifetime);
-        let at_rest = connection.at_rest() && !slot.room.left_open;
+    pub fn release(&self, connection: C, permit: Permit<L, K, C>) -> Option<(C, Permit<L, K, C>)> {
+        let generation = self.lanes().get(&permit.lane).map(|lane| lane.generation);
+        let outlived = self.limits.lifetime.is_some_and(|lifetime| permit.room.age() > lifetime);
+        let is_idle = connection.is_idle() && !permit.room.left_open;
         let runtime = Handle::try_current();
-        if closings != Some(slot.closings) || outlived || (!at_rest && runtime.is_err()) {
-            return Some((connection, slot));
+        if generation != Some(permit.generation) || outlived || (!is_idle && runtime.is_err()) {
+            return Some((connection, permit));
         }
-        match self.rooms.give_back(slot.place, connection, slot.room, None) {
-            Some((connection, room)) => return Some((connection, Slot { room, ..slot })),
-            None if at_rest => {}
+        match self.budget.give_back(permit.key, connection, permit.room, None) {
+            Some((connection, room)) => return Some((connection, Permit { room, ..permit })),
+            None if is_idle => {}
             None => runtime
                 .iter()
-                .for_each(|runtime| self.settling.start(runtime, &self.rooms, self.limits.longest)),
+                .for_each(|runtime| self.recycler.start(runtime, &self.budget, self.limits.longest)),
         }
         None
     }
 
-    /// Closes the connections to those places behind those gates: the idle ones now, those on loan when they come back.
-    pub async fn close_all(&self, gates: impl Fn(G) -> bool, places: impl Fn(P) -> bool) {
-        for (_, gate) in self.gates().iter_mut().filter(|(gate, _)| gates(**gate)) {
-            gate.closings += 1;
+    /// Closes the connections to those keys behind those lanes: the idle ones now, those on loan when they come back.
+    pub async fn close_all(&self, lanes: impl Fn(L) -> bool, keys: impl Fn(K) -> bool) {
+        for (_, lane) in self.lanes().iter_mut().filter(|(lane, _)| lanes(**lane)) {
+            lane.generation += 1;
         }
-        for (connection, room) in self.rooms.take_idle(places) {
+        for (connection, room) in self.budget.take_idle(keys) {
             end(connection, room).await;
         }
     }
@@ -190,32 +194,32 @@ where
     /// Closes all connections for good: the idle ones now, the others as they come back, for as long as a turn is
     /// waited for. From then on nobody gets one.
     pub async fn close(&self) {
-        for (connection, room) in self.rooms.close() {
+        for (connection, room) in self.budget.close() {
             end(connection, room).await;
         }
-        if timeout_at(self.deadline(), self.rooms.empty()).await.is_err() {
+        if timeout_at(self.deadline(), self.budget.empty()).await.is_err() {
             tracing::warn!("connections are still in use: they are not closed");
         }
     }
 
-    fn gate(&self, gate: G, width: usize) -> Gate {
-        let mut gates = self.gates();
-        if gates.len() > 2 * self.limits.open + 64 {
+    fn lane(&self, lane: L, width: usize) -> Lane {
+        let mut lanes = self.lanes();
+        if lanes.len() > 2 * self.limits.open + 64 {
             // So that the table does not grow with every tenant ever seen. Whoever has a turn, or waits for one, holds
-            // the gate too.
-            gates.retain(|_, gate| Arc::strong_count(&gate.turns) > 1);
+            // the lane too.
+            lanes.retain(|_, lane| Arc::strong_count(&lane.turns) > 1);
         }
         let new =
-            || Gate { turns: Arc::new(Semaphore::new(width)), closings: 0, cut_off: watch::Sender::new(0) };
-        gates.entry(gate).or_insert_with(new).clone()
+            || Lane { turns: Arc::new(Semaphore::new(width)), generation: 0, cut_off: watch::Sender::new(0) };
+        lanes.entry(lane).or_insert_with(new).clone()
     }
 
-    fn gates(&self) -> MutexGuard<'_, HashMap<G, Gate>> {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lanes(&self) -> MutexGuard<'_, HashMap<L, Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<G, P: Copy + Eq + Hash, C> Slot<G, P, C> {
+impl<L, K: Key, C> Permit<L, K, C> {
     /// The connection goes back with its transaction open, for the next one to roll back as it begins.
     pub fn leave_open(&mut self, open: bool) {
         self.room.left_open = open;
@@ -226,14 +230,14 @@ impl<G, P: Copy + Eq + Hash, C> Slot<G, P, C> {
         std::mem::take(&mut self.room.left_open)
     }
 
-    /// The unit was cut off, and its outcome is open: until this is dropped, the next ones behind the gate wait for it.
+    /// The unit was cut off, and its outcome is open: until this is dropped, the next ones behind the lane wait for it.
     pub fn cut_off(&self) -> CutOff {
         self.cut_off.send_modify(|count| *count += 1);
         CutOff(self.cut_off.clone())
     }
 }
 
-/// See [`Slot::cut_off`].
+/// See [`Permit::cut_off`].
 pub(crate) struct CutOff(watch::Sender<usize>);
 
 impl Drop for CutOff {
@@ -259,13 +263,13 @@ pub(crate) async fn opening<C>(open: impl Future<Output = Result<C>>) -> Result<
 }
 
 /// Closes a connection and gives its room on; in a task when it is still busy.
-async fn end<P: Copy + Eq + Hash + Send + 'static, C: Rest>(connection: C, room: Room<P, C>) {
-    let at_rest = connection.at_rest();
+async fn end<K: Key, C: Recycle>(connection: C, room: BudgetPermit<K, C>) {
+    let is_idle = connection.is_idle();
     let closing = tokio::spawn(async move {
         close(connection).await;
         drop(room);
     });
-    if at_rest && let Err(panic) = closing.await {
+    if is_idle && let Err(panic) = closing.await {
         tracing::error!(%panic, "closing a connection panicked");
     }
 }

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 /// The error with what to do about it, when its cause is the server's answer or that there is none. Nothing in it is
 /// taken from a URL but hosts and ports.
-pub(super) fn explained(error: Error, runtime: &PgConnectOptions, admin: Option<&PgConnectOptions>) -> Error {
+pub(super) fn with_hint(error: Error, runtime: &PgConnectOptions, admin: Option<&PgConnectOptions>) -> Error {
     let Some(refusal) = refusal(&error).filter(|_| error.kind() != ErrorKind::Config) else {
         return error;
     };

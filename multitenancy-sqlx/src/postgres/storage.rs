@@ -7,18 +7,16 @@ use multitenancy_core::{
 };
 use sqlx::PgConnection;
 
+use super::migrate::{Applied, IfMissing};
 use super::{
     PgStore,
     admin::visit,
     engine::execute,
     error::{no_such_table, store_error},
-    migration::{self, Schema},
-    place::Home,
+    location::StorageLocation,
+    schema::{self, Schema},
 };
-use crate::{
-    connections::close,
-    migrations::{Applied, Missing},
-};
+use crate::pool::close;
 
 /// Goes from tenant to tenant, on one connection to those that share a database.
 pub(super) struct Worker {
@@ -34,16 +32,16 @@ impl Worker {
 
     /// At which schema a tenant's storage is, and what it has had.
     pub async fn look(&mut self, tenant: &FleetTenant) -> Result<(String, Vec<Applied>)> {
-        let home = Home::of_tenant(tenant.id, tenant.isolation);
-        let mut connection = self.connect(home).await?;
+        let location = StorageLocation::of_tenant(tenant.id, tenant.isolation);
+        let mut connection = self.connect(location).await?;
         let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
         let found = async {
-            visit(&mut connection, home).await?;
+            visit(&mut connection, location).await?;
             // The mark and the history of one moment: it may be on its way.
             let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
             execute(&mut connection, snapshot).await.map_err(store_error)?;
             let marker = schema.marker(&mut connection, plane).await?;
-            let marker = marker.ok_or_else(|| migration::missing(plane))?;
+            let marker = marker.ok_or_else(|| schema::missing(plane))?;
             let applied = match schema.applied(&mut connection).await {
                 // The application's history begins with its first migration.
                 Err(error) if no_such_table(&error) => Vec::new(),
@@ -54,7 +52,7 @@ impl Worker {
         };
         let found = found.await;
         match found {
-            Ok(_) => self.rest(home, connection).await,
+            Ok(_) => self.rest(location, connection).await,
             Err(_) => close(connection).await,
         }
         found
@@ -64,19 +62,19 @@ impl Worker {
         FleetWorker::close(&mut self).await;
     }
 
-    async fn connect(&mut self, home: Home) -> Result<PgConnection> {
+    async fn connect(&mut self, location: StorageLocation) -> Result<PgConnection> {
         match self.connection.take() {
-            Some(connection) if home.database().is_none() => Ok(connection),
+            Some(connection) if location.database().is_none() => Ok(connection),
             other => {
                 self.connection = other;
-                self.store.inner.admin.connect(home).await
+                self.store.inner.admin.connect(location).await
             }
         }
     }
 
     /// Keeps the connection, if it is one to where most tenants are.
-    async fn rest(&mut self, home: Home, connection: PgConnection) {
-        match home.database() {
+    async fn rest(&mut self, location: StorageLocation, connection: PgConnection) {
+        match location.database() {
             None => self.connection = Some(connection),
             Some(_) => close(connection).await,
         }
@@ -87,13 +85,14 @@ impl Worker {
 impl FleetWorker for Worker {
     async fn migrate(&mut self, tenants: &[FleetTenant]) -> Result<Outcome> {
         let Some(first) = tenants.first() else { return Ok(Outcome::Current) };
-        let home = Home::of_tenant(first.id, first.isolation);
-        let mut connection = self.connect(home).await?;
+        let location = StorageLocation::of_tenant(first.id, first.isolation);
+        let mut connection = self.connect(location).await?;
         let store = self.store.clone();
         let ids: Vec<_> = tenants.iter().map(|tenant| tenant.id).collect();
-        let moved = store.migrate_storage(&mut connection, home, self.version, Missing::Refuse, &ids).await;
+        let moved =
+            store.migrate_storage(&mut connection, location, self.version, IfMissing::Fail, &ids).await;
         match moved {
-            Ok(_) => self.rest(home, connection).await,
+            Ok(_) => self.rest(location, connection).await,
             Err(_) => close(connection).await,
         }
         moved
@@ -114,17 +113,17 @@ impl PgStore {
     }
 
     pub(super) async fn migrate_control(&self) -> Result<()> {
-        self.migrate_common(Home::Control, self.control_schema()).await
+        self.migrate_common(StorageLocation::Control, self.control_schema()).await
     }
 
     async fn migrate_shared(&self) -> Result<()> {
-        self.migrate_common(Home::Shared, self.tenant_schema()).await
+        self.migrate_common(StorageLocation::Shared, self.tenant_schema()).await
     }
 
-    async fn migrate_common(&self, home: Home, schema: &Schema) -> Result<()> {
-        let mut connection = self.inner.admin.connect(home).await?;
+    async fn migrate_common(&self, location: StorageLocation, schema: &Schema) -> Result<()> {
+        let mut connection = self.inner.admin.connect(location).await?;
         let version = schema.migrations.newest();
-        self.inner.admin.migrate(&mut connection, home, schema, version, Missing::Make).await?;
+        self.inner.admin.migrate(&mut connection, location, schema, version, IfMissing::Create).await?;
         close(connection).await;
         Ok(())
     }
@@ -161,18 +160,18 @@ impl PgStore {
     }
 
     pub(super) async fn make_storage(&self, tenant: &Tenant) -> Result<()> {
-        let (id, home) = (tenant.id, Home::of_tenant(tenant.id, tenant.isolation));
-        if let Some(database) = home.database() {
+        let (id, location) = (tenant.id, StorageLocation::of_tenant(tenant.id, tenant.isolation));
+        if let Some(database) = location.database() {
             self.inner.admin.make_database(&database).await?;
         }
-        let mut connection = self.inner.admin.connect(home).await?;
+        let mut connection = self.inner.admin.connect(location).await?;
         let schema = self.tenant_schema();
         if tenant.isolation == Isolation::Shared {
-            self.inner.admin.admit(&mut connection, home, schema, id).await?;
+            self.inner.admin.admit(&mut connection, location, schema, id).await?;
             self.record(&[id], schema.migrations.fingerprint()).await?;
         } else {
             let version = schema.migrations.newest();
-            self.migrate_storage(&mut connection, home, version, Missing::Make, &[id]).await?;
+            self.migrate_storage(&mut connection, location, version, IfMissing::Create, &[id]).await?;
         }
         close(connection).await;
         // It may have been closed while its storage was lost.
@@ -186,32 +185,32 @@ impl PgStore {
     async fn migrate_storage(
         &self,
         connection: &mut PgConnection,
-        home: Home,
+        location: StorageLocation,
         version: i64,
-        absent: Missing,
+        if_missing: IfMissing,
         tenants: &[TenantId],
     ) -> Result<Outcome> {
         let schema = self.tenant_schema();
-        let moving = self.inner.checked.moving(home.tenant().map(Plane::Tenant));
-        let outcome = self.inner.admin.migrate(connection, home, schema, version, absent).await?;
+        let moving = self.inner.schema_cache.moving(location.tenant().map(Plane::Tenant));
+        let outcome = self.inner.admin.migrate(connection, location, schema, version, if_missing).await?;
         drop(moving);
-        self.close_prepared(home).await;
+        self.close_prepared(location).await;
         self.record(tenants, schema.migrations.fingerprint_at(version)?).await?;
         Ok(outcome)
     }
 
     /// What connections have prepared for the tables that were there may not fit those that are.
-    async fn close_prepared(&self, home: Home) {
+    async fn close_prepared(&self, location: StorageLocation) {
         let pool = &self.inner.pool;
-        match home {
-            Home::Database(tenant) => {
+        match location {
+            StorageLocation::Database(tenant) => {
                 let plane = Plane::Tenant(tenant);
-                pool.close_all(|gate| gate == plane, |place| place == home.place()).await;
+                pool.close_all(|lane| lane == plane, |key| key == location.key()).await;
             }
-            Home::Shared => {
-                pool.close_all(|gate| gate != Plane::Control, |place| place == home.place()).await;
+            StorageLocation::Shared => {
+                pool.close_all(|lane| lane != Plane::Control, |key| key == location.key()).await;
             }
-            Home::Schema(_) | Home::Control => {}
+            StorageLocation::Schema(_) | StorageLocation::Control => {}
         }
     }
 }

@@ -7,17 +7,17 @@ use multitenancy_core::{
 };
 use sqlx::ConnectOptions;
 
+use super::migrate::{Applied, IfMissing};
 use super::{
     SqliteStore,
-    engine::{Access, Place, Slot},
+    engine::Permit,
     error::{no_such_table, store_error},
-    migration::{self, Home},
+    location::StorageLocation,
+    location::{Access, PoolKey},
+    schema,
     store::close_file,
 };
-use crate::{
-    connections::close,
-    migrations::{Applied, Missing},
-};
+use crate::pool::close;
 
 /// Goes from file to file.
 pub(super) struct Worker {
@@ -33,10 +33,10 @@ impl Worker {
     /// At which schema a tenant's file is, and what it has had.
     pub async fn look(&mut self, tenant: &FleetTenant) -> Result<(String, Vec<Applied>)> {
         let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
-        let (mut connection, slot) = self.store.lease(plane, Access::Read, Missing::Refuse).await?;
+        let (mut connection, permit) = self.store.lease(plane, Access::Read, IfMissing::Fail).await?;
         let found = async {
             let marker = schema.marker(&mut connection, plane).await?;
-            let marker = marker.ok_or_else(|| migration::missing(plane))?;
+            let marker = marker.ok_or_else(|| schema::missing(plane))?;
             let applied = schema.applied(&mut connection).await;
             match applied {
                 // The application's history begins with its first migration.
@@ -46,7 +46,7 @@ impl Worker {
         };
         let found = found.await;
         close(connection).await;
-        drop(slot);
+        drop(permit);
         found
     }
 
@@ -57,16 +57,16 @@ impl Worker {
 impl FleetWorker for Worker {
     async fn migrate(&mut self, tenants: &[FleetTenant]) -> Result<Outcome> {
         let Some(tenant) = tenants.first() else { return Ok(Outcome::Current) };
-        self.store.migrate_tenant(tenant.id, self.version, Missing::Refuse).await
+        self.store.migrate_tenant(tenant.id, self.version, IfMissing::Fail).await
     }
 
     async fn close(&mut self) {}
 }
 
 /// That a file is being migrated: nobody is served from it.
-struct Moving(SqliteStore, Plane);
+struct MigrationGuard(SqliteStore, Plane);
 
-impl Drop for Moving {
+impl Drop for MigrationGuard {
     fn drop(&mut self) {
         let mut moving = self.0.moving();
         if let Some(index) = moving.iter().position(|plane| *plane == self.1) {
@@ -78,7 +78,7 @@ impl Drop for Moving {
 impl SqliteStore {
     pub(super) async fn migrate_control(&self) -> Result<()> {
         let version = self.schema(Plane::Control).migrations.newest();
-        self.migrate_file(Plane::Control, version, Missing::Make).await.map(drop)
+        self.migrate_file(Plane::Control, version, IfMissing::Create).await.map(drop)
     }
 
     /// Each tenant has a file of its own.
@@ -94,17 +94,17 @@ impl SqliteStore {
 
     pub(super) async fn make_storage(&self, tenant: TenantId) -> Result<()> {
         let version = self.tenant_schema().migrations.newest();
-        self.migrate_tenant(tenant, version, Missing::Make).await.map(drop)
+        self.migrate_tenant(tenant, version, IfMissing::Create).await.map(drop)
     }
 
-    async fn migrate_tenant(&self, tenant: TenantId, version: i64, absent: Missing) -> Result<Outcome> {
+    async fn migrate_tenant(&self, tenant: TenantId, version: i64, if_missing: IfMissing) -> Result<Outcome> {
         let plane = Plane::Tenant(tenant);
         self.moving().push(plane);
-        let moving = Moving(self.clone(), plane);
+        let moving = MigrationGuard(self.clone(), plane);
         // A reader has its snapshot from its first statement on: one that has begun before must not see what comes.
-        let place = Place { plane, access: Access::Read };
-        let readers = self.pool(plane).alone(place, self.width(place)).await?;
-        let outcome = self.migrate_file(plane, version, absent).await?;
+        let key = PoolKey { plane, access: Access::Read };
+        let readers = self.pool(plane).alone(key, self.width(key)).await?;
+        let outcome = self.migrate_file(plane, version, if_missing).await?;
         self.no_longer_outdated(tenant);
         self.record(&[tenant], self.tenant_schema().migrations.fingerprint_at(version)?).await?;
         drop((moving, readers));
@@ -112,14 +112,15 @@ impl SqliteStore {
     }
 
     /// Migrates on a connection that is made for it and then closed, under the file's write turn.
-    async fn migrate_file(&self, plane: Plane, version: i64, absent: Missing) -> Result<Outcome> {
+    async fn migrate_file(&self, plane: Plane, version: i64, if_missing: IfMissing) -> Result<Outcome> {
         let schema = self.schema(plane);
         let goal = schema.migrations.fingerprint_at(version)?;
         close_file(self.pool(plane), plane).await;
-        let (mut connection, slot) = self.lease(plane, Access::Write, absent).await?;
-        let migrated = schema.migrate(&mut connection, Home(plane), version, absent, goal).await;
+        let (mut connection, permit) = self.lease(plane, Access::Write, if_missing).await?;
+        let migrated =
+            schema.migrate(&mut connection, StorageLocation(plane), version, if_missing, goal).await;
         close(connection).await;
-        drop(slot);
+        drop(permit);
         migrated
     }
 
@@ -128,17 +129,17 @@ impl SqliteStore {
         &self,
         plane: Plane,
         access: Access,
-        absent: Missing,
-    ) -> Result<(sqlx::SqliteConnection, Slot)> {
-        let options = self.options(plane, access).create_if_missing(absent == Missing::Make);
+        if_missing: IfMissing,
+    ) -> Result<(sqlx::SqliteConnection, Permit)> {
+        let options = self.options(plane, access).create_if_missing(if_missing == IfMissing::Create);
         let open = || async {
             options.connect().await.map_err(|error| match self.has_file(plane) {
                 true => store_error(error),
-                false => migration::missing(plane).with_source(error),
+                false => schema::missing(plane).with_source(error),
             })
         };
-        let place = Place { plane, access };
+        let key = PoolKey { plane, access };
         let pool = self.pool(plane);
-        pool.acquire((place, self.width(place)), place, pool.deadline(), open).await
+        pool.acquire((key, self.width(key)), key, pool.deadline(), open).await
     }
 }

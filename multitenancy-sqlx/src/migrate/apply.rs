@@ -8,11 +8,12 @@ use sqlx::{
 };
 
 use super::{
+    Applied, IfMissing, Step, UNDERWAY,
     engine::Connection,
     error::{no_such_table, store_error},
-    migration::{Home, Schema, missing},
+    location::StorageLocation,
+    schema::{Schema, missing},
 };
-use crate::migrations::{Applied, Missing, Step, UNDERWAY};
 
 impl Schema {
     /// Brings `home`, which the connection is at and nobody else changes, to `version`, and marks it as `done`. After an
@@ -20,15 +21,15 @@ impl Schema {
     pub async fn migrate(
         &self,
         connection: &mut Connection,
-        home: Home,
+        location: StorageLocation,
         version: i64,
-        absent: Missing,
+        if_missing: IfMissing,
         done: &str,
     ) -> Result<Outcome> {
         let goal = self.migrations.fingerprint_at(version)?;
-        let marker = self.marker(connection, home.plane()).await?;
+        let marker = self.marker(connection, location.plane()).await?;
         match &marker {
-            None if absent == Missing::Refuse => return Err(missing(home.plane())),
+            None if if_missing == IfMissing::Fail => return Err(missing(location.plane())),
             Some(marker) if marker == goal => return Ok(Outcome::Current),
             _ => {}
         }
@@ -46,12 +47,12 @@ impl Schema {
         for (index, step) in plan.steps.iter().enumerate() {
             // The whole is there when the last has been taken.
             let last = index + 1 == plan.steps.len();
-            self.take(connection, home, step, last.then_some(done)).await?;
+            self.take(connection, location, step, last.then_some(done)).await?;
         }
         if plan.steps.is_empty() {
             begin(connection).await.map_err(store_error)?;
-            self.grant(connection, home).await.map_err(store_error)?;
-            self.mark(connection, home, done).await.map_err(store_error)?;
+            self.grant(connection, location).await.map_err(store_error)?;
+            self.mark(connection, location, done).await.map_err(store_error)?;
             commit(connection).await.map_err(store_error)?;
         }
         Ok(Outcome::Migrated { from: plan.from, to: version })
@@ -73,17 +74,17 @@ impl Schema {
     async fn take(
         &self,
         connection: &mut Connection,
-        home: Home,
+        location: StorageLocation,
         step: &Step<'_>,
         done: Option<&str>,
     ) -> Result<()> {
-        self.try_step(connection, home, step, done).await.map_err(|error| {
+        self.try_step(connection, location, step, done).await.map_err(|error| {
             let migration = step.migration;
             let (verb, version, name) =
                 (migration.migration_type.label(), migration.version, &migration.description);
             match error.as_database_error() {
                 None => store_error(error),
-                Some(_) => Error::config(format!("{verb} {version} ({name}) of {home} failed: {error}"))
+                Some(_) => Error::config(format!("{verb} {version} ({name}) of {location} failed: {error}"))
                     .with_source(error),
             }
         })
@@ -92,18 +93,18 @@ impl Schema {
     async fn try_step(
         &self,
         connection: &mut Connection,
-        home: Home,
+        location: StorageLocation,
         Step { history, migration }: &Step<'_>,
         done: Option<&str>,
     ) -> sqlx::Result<()> {
         // What can not run in a transaction may be left half done: nobody is to be served meanwhile.
         match migration.no_tx {
-            true => self.mark(connection, home, UNDERWAY).await?,
+            true => self.mark(connection, location, UNDERWAY).await?,
             false => begin(connection).await?,
         }
         let start = monotonic();
         sqlx::raw_sql(migration.sql.clone()).execute(&mut *connection).await?;
-        self.stay(connection, home).await?;
+        self.stay(connection, location).await?;
         let took = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
         if migration.no_tx {
             begin(connection).await?;
@@ -128,9 +129,9 @@ impl Schema {
                 .await?;
         }
         if done.is_some() {
-            self.grant(connection, home).await?;
+            self.grant(connection, location).await?;
         }
-        self.mark(connection, home, done.unwrap_or(UNDERWAY)).await?;
+        self.mark(connection, location, done.unwrap_or(UNDERWAY)).await?;
         commit(connection).await
     }
 }

@@ -7,13 +7,14 @@ use multitenancy_core::{Isolation, Result, TenantId, error::code, tenant::Tenant
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{PgStore, engine::Passing, error::store_error, place::Home};
-use crate::connections::close;
+use super::{PgStore, engine::CommitGuard, error::store_error, location::StorageLocation};
+use crate::pool::close;
 
 impl PgStore {
     /// Waits for what is being committed, longer than a COMMIT may take: the tenant's next ones wait behind this.
     pub(super) async fn raise_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
-        let mut connection = match self.connect_patiently(Home::of_tenant(tenant, isolation)).await {
+        let mut connection = match self.connect_patiently(StorageLocation::of_tenant(tenant, isolation)).await
+        {
             // Nothing can be written there.
             Err(error) if error.is(code::TENANT_STORAGE_MISSING) => return Ok(()),
             other => other?,
@@ -26,9 +27,9 @@ impl PgStore {
     }
 
     /// Lowers the fence around a tenant that the registry calls active.
-    pub(super) async fn mend_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
-        let home = Home::of_tenant(tenant, isolation);
-        let mut connection = self.connect_patiently(home).await?;
+    pub(super) async fn lower_stale_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
+        let location = StorageLocation::of_tenant(tenant, isolation);
+        let mut connection = self.connect_patiently(location).await?;
         let fence: Option<Uuid> =
             sqlx::query_scalar("SELECT id FROM multitenancy.fences WHERE tenant_id = $1")
                 .bind(tenant.as_uuid())
@@ -36,7 +37,7 @@ impl PgStore {
                 .await
                 .map_err(store_error)?;
         if let Some(fence) = fence
-            && self.is_active(&mut connection, home, tenant).await?
+            && self.is_active(&mut connection, location, tenant).await?
         {
             // Lowers this one and no other, also when it is carried out late: one that is raised later has another id.
             let lowering = sqlx::query("DELETE FROM multitenancy.fences WHERE tenant_id = $1 AND id = $2");
@@ -49,16 +50,21 @@ impl PgStore {
 
     /// What the registry calls the tenant when whoever is changing that is done: they have raised their fence before, and
     /// have its row until then.
-    async fn is_active(&self, at_home: &mut PgConnection, home: Home, tenant: TenantId) -> Result<bool> {
+    async fn is_active(
+        &self,
+        at_home: &mut PgConnection,
+        location: StorageLocation,
+        tenant: TenantId,
+    ) -> Result<bool> {
         // As strong as what changes the status, and no stronger: a new membership refers to the row.
         let look = sqlx::query_scalar(
             "SELECT status FROM public.multitenancy_tenants WHERE id = $1 FOR NO KEY UPDATE",
         )
         .bind(tenant.as_uuid());
-        let status: Option<String> = match home.database() {
+        let status: Option<String> = match location.database() {
             None => look.fetch_optional(at_home).await.map_err(store_error)?,
             Some(_) => {
-                let mut registry = self.connect_patiently(Home::Control).await?;
+                let mut registry = self.connect_patiently(StorageLocation::Control).await?;
                 let status = look.fetch_optional(&mut registry).await.map_err(store_error)?;
                 close(registry).await;
                 status
@@ -68,13 +74,13 @@ impl PgStore {
     }
 
     /// Connects as who provisions, to wait for locks longer than a statement may hold them.
-    async fn connect_patiently(&self, home: Home) -> Result<PgConnection> {
+    async fn connect_patiently(&self, location: StorageLocation) -> Result<PgConnection> {
         let longest = self.inner.pool.limits().longest.max(Duration::from_millis(1));
-        self.inner.admin.connect_waiting(home, longest).await
+        self.inner.admin.connect_waiting(location, longest).await
     }
 
     #[expect(clippy::unused_async, reason = "the other engine waits here")]
-    pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
-        Ok(Passing(tenant))
+    pub(super) async fn check_fence(&self, tenant: TenantId) -> Result<CommitGuard> {
+        Ok(CommitGuard(tenant))
     }
 }

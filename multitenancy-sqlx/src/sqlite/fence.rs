@@ -20,10 +20,11 @@ use uuid::Uuid;
 
 use super::{
     SqliteStore,
-    engine::{Access, Passing},
+    engine::CommitGuard,
     error::{no_such_table, store_error},
+    location::Access,
 };
-use crate::connections::close;
+use crate::pool::close;
 
 /// By tenant, whether there is one. Whoever commits passes, and has the lock shared meanwhile.
 #[derive(Default)]
@@ -67,7 +68,7 @@ impl SqliteStore {
     }
 
     /// Lowers the fence around a tenant that the registry calls active.
-    pub(super) async fn mend_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
+    pub(super) async fn lower_stale_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
         // Whoever closes the tenant has the only turn to write the registry until they are done: until then this waits, and
         // as long as this has it nobody raises one.
         let mut registry = self.unit(Plane::Control, Access::Write, &Origin::system("fences")).await?;
@@ -83,11 +84,11 @@ impl SqliteStore {
         registry.lease.commit(None).await
     }
 
-    pub(super) async fn pass_fence(&self, tenant: TenantId) -> Result<Passing> {
-        let passing = timeout(self.wait(), self.fences().of(tenant).read_owned()).await;
-        match passing.map_err(|_| busy())? {
+    pub(super) async fn check_fence(&self, tenant: TenantId) -> Result<CommitGuard> {
+        let guard = timeout(self.wait(), self.fences().of(tenant).read_owned()).await;
+        match guard.map_err(|_| busy())? {
             raised if *raised => Err(tenant_inactive(tenant)),
-            passing => Ok(passing),
+            guard => Ok(guard),
         }
     }
 

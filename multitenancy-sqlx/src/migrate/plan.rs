@@ -50,11 +50,11 @@ pub(crate) struct Step<'m> {
 
 /// What to do about storage that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// Make it.
-    Make,
-    /// Refuse: an active tenant's storage that has gone must not come back empty.
-    Refuse,
+pub(crate) enum IfMissing {
+    /// Create it.
+    Create,
+    /// Fail: an active tenant's storage that has gone must not come back empty.
+    Fail,
 }
 
 impl Migrations {

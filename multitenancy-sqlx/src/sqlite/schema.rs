@@ -1,30 +1,14 @@
 //! What files need, and the mark that says whose a file is and at which schema.
 
-use std::fmt;
-
 use multitenancy_core::{Error, Plane, Result, error::code};
 use sqlx::{SqliteConnection, migrate::Migrator};
 use uuid::Uuid;
 
-use super::error::{no_such_table, store_error};
-use crate::migrations::Migrations;
-
-/// A plane's file.
-#[derive(Clone, Copy)]
-pub(super) struct Home(pub Plane);
-
-impl Home {
-    /// Whose mark says where it is.
-    pub fn plane(self) -> Plane {
-        self.0
-    }
-}
-
-impl fmt::Display for Home {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the file of {}", self.0)
-    }
-}
+use super::migrate::Migrations;
+use super::{
+    error::{no_such_table, store_error},
+    location::StorageLocation,
+};
 
 /// What the files of one kind need.
 pub(super) struct Schema {
@@ -61,14 +45,14 @@ impl Schema {
     pub async fn mark(
         &self,
         connection: &mut SqliteConnection,
-        home: Home,
+        location: StorageLocation,
         fingerprint: &str,
     ) -> sqlx::Result<()> {
         sqlx::query(
             "INSERT INTO multitenancy_marker (one, tenant_id, fingerprint) VALUES (1, $1, $2) \
              ON CONFLICT DO UPDATE SET fingerprint = $2",
         )
-        .bind(home.plane().scope())
+        .bind(location.plane().scope())
         .bind(fingerprint)
         .execute(connection)
         .await
@@ -76,12 +60,12 @@ impl Schema {
     }
 
     /// A connection to a file leads nowhere else.
-    pub async fn stay(&self, _: &mut SqliteConnection, _: Home) -> sqlx::Result<()> {
+    pub async fn stay(&self, _: &mut SqliteConnection, _: StorageLocation) -> sqlx::Result<()> {
         Ok(())
     }
 
     /// Who has the file has its tables.
-    pub async fn grant(&self, _: &mut SqliteConnection, _: Home) -> sqlx::Result<()> {
+    pub async fn grant(&self, _: &mut SqliteConnection, _: StorageLocation) -> sqlx::Result<()> {
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! Bringing idle connections to rest: those that a unit has left with something to be taken back.
 
 use std::{
-    hash::Hash,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,46 +15,47 @@ use tokio::{
 };
 
 use super::{
+    Key,
+    budget::{Budget, Busy},
     close,
-    room::{Busy, Rooms},
 };
 
 /// A connection that may be given back before it is at rest.
-pub(crate) trait Rest: Connection + 'static {
+pub(crate) trait Recycle: Connection + 'static {
     /// After so long a connection that nobody has wanted is brought to rest by itself.
-    const MOMENT: Duration;
+    const ROLLBACK_GRACE: Duration;
 
     /// Whether nothing is under way on it, as far as can be told without waiting.
-    fn at_rest(&self) -> bool;
+    fn is_idle(&self) -> bool;
 
     /// Rolls back what a unit that read has left, and waits until nothing is under way. `false` when the connection can
     /// not be used again.
-    fn settle(&mut self) -> impl Future<Output = bool> + Send;
+    fn recycle(&mut self) -> impl Future<Output = bool> + Send;
 }
 
-/// Sees to it that what comes back busy is at rest in a moment, also when nobody wants it: at most one task does.
+/// Recycles returned connections in the background: at most one task.
 #[derive(Default)]
-pub(super) struct Settling(Arc<AtomicBool>);
+pub(super) struct Recycler(Arc<AtomicBool>);
 
-impl Settling {
+impl Recycler {
     /// Starts the task, unless it runs.
-    pub fn start<P, C>(&self, runtime: &Handle, rooms: &Rooms<P, C>, patience: Duration)
+    pub fn start<K, C>(&self, runtime: &Handle, budget: &Budget<K, C>, patience: Duration)
     where
-        P: Copy + Eq + Hash + Send + 'static,
-        C: Rest,
+        K: Key,
+        C: Recycle,
     {
         let running = self.0.clone();
         if running.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (rooms, ended) = (rooms.clone(), Ended(Some(running.clone())));
+        let (budget, ended) = (budget.clone(), Ended(Some(running.clone())));
         runtime.spawn(async move {
             loop {
-                sleep(C::MOMENT).await;
-                settle(&rooms, patience);
+                sleep(C::ROLLBACK_GRACE).await;
+                recycle(&budget, patience);
                 running.store(false, Ordering::Release);
                 // What came back in between has seen that it is seen to.
-                if !rooms.are_busy() || running.swap(true, Ordering::AcqRel) {
+                if !budget.are_busy() || running.swap(true, Ordering::AcqRel) {
                     return ended.over();
                 }
             }
@@ -64,22 +64,22 @@ impl Settling {
 }
 
 /// Waits, in tasks, for the connections that came back and are still busy with what was left behind on them; for so long.
-pub(super) fn settle<P: Copy + Eq + Hash + Send + 'static, C: Rest>(rooms: &Rooms<P, C>, patience: Duration) {
-    for busy in rooms.take_busy() {
-        let rooms = rooms.clone();
+pub(super) fn recycle<K: Key, C: Recycle>(budget: &Budget<K, C>, patience: Duration) {
+    for busy in budget.take_busy() {
+        let budget = budget.clone();
         tokio::spawn(async move {
-            let Busy { place, mut connection, mut room, closings } = busy;
-            let settled = timeout(patience, connection.settle()).await;
-            room.left_open = false;
-            let unwanted = match settled {
-                Ok(true) => rooms.give_back(place, connection, room, Some(closings)),
-                Ok(false) => Some((connection, room)),
+            let Busy { key, mut connection, mut permit, generation } = busy;
+            let recycled = timeout(patience, connection.recycle()).await;
+            permit.left_open = false;
+            let unwanted = match recycled {
+                Ok(true) => budget.give_back(key, connection, permit, Some(generation)),
+                Ok(false) => Some((connection, permit)),
                 // Its socket is closed as it is dropped: whoever does not answer does not hear a farewell either.
                 Err(_) => None,
             };
-            if let Some((connection, room)) = unwanted {
+            if let Some((connection, permit)) = unwanted {
                 close(connection).await;
-                drop(room);
+                drop(permit);
             }
         });
     }

@@ -4,12 +4,12 @@ use multitenancy_core::{Error, Plane, Result, error::code};
 use sqlx::{AssertSqlSafe, PgConnection, migrate::Migrator};
 use uuid::Uuid;
 
-pub(super) use super::place::Home;
+pub(super) use super::location::StorageLocation;
+use super::migrate::Migrations;
 use super::{
     engine::execute,
     error::{no_such_table, store_error},
 };
-use crate::migrations::Migrations;
 
 /// What a schema needs.
 pub(super) struct Schema {
@@ -63,14 +63,14 @@ impl Schema {
     pub async fn mark(
         &self,
         connection: &mut PgConnection,
-        home: Home,
+        location: StorageLocation,
         fingerprint: &str,
     ) -> sqlx::Result<()> {
         sqlx::query(
             "WITH own AS (INSERT INTO multitenancy_marker (tenant_id, fingerprint) VALUES ($1, $2) \
              ON CONFLICT DO NOTHING) UPDATE multitenancy_marker SET fingerprint = $2 WHERE fingerprint <> $2",
         )
-        .bind(home.plane().scope())
+        .bind(location.plane().scope())
         .bind(fingerprint)
         .execute(connection)
         .await
@@ -78,17 +78,18 @@ impl Schema {
     }
 
     /// Goes back to `home` from wherever a migration's own statements have led.
-    pub async fn stay(&self, connection: &mut PgConnection, home: Home) -> sqlx::Result<()> {
-        let back = format!("RESET SESSION AUTHORIZATION; RESET ROLE; SET search_path TO {}", home.schema());
+    pub async fn stay(&self, connection: &mut PgConnection, location: StorageLocation) -> sqlx::Result<()> {
+        let back =
+            format!("RESET SESSION AUTHORIZATION; RESET ROLE; SET search_path TO {}", location.schema());
         execute(connection, AssertSqlSafe(back)).await
     }
 
     /// Lets whoever units of work run as into the schema at `home`, and to the tables in it that are nobody's. Those of
     /// tenants are given where they are protected: looking for them among the tables of all schemas, as `GRANT … ON ALL
     /// TABLES` does, a thousand tenants would pay for each.
-    pub async fn grant(&self, connection: &mut PgConnection, home: Home) -> sqlx::Result<()> {
+    pub async fn grant(&self, connection: &mut PgConnection, location: StorageLocation) -> sqlx::Result<()> {
         sqlx::query("SELECT multitenancy.grant_app($1::name, $2)")
-            .bind(home.schema())
+            .bind(location.schema())
             .bind(&self.reference_tables)
             .execute(connection)
             .await

@@ -13,7 +13,7 @@ const AGE: Duration = Duration::from_secs(5);
 
 /// The planes whose storage was found to be there, at this program's schema.
 #[derive(Debug, Default)]
-pub(super) struct Checked {
+pub(super) struct SchemaCache {
     state: RwLock<State>,
 }
 
@@ -23,21 +23,21 @@ struct State {
     /// How much this process is migrating just now: meanwhile nothing new is remembered.
     moving: usize,
     /// Counts how often something was forgotten: what was looked at before is not remembered.
-    forgotten: u64,
+    epoch: u64,
 }
 
 /// That somebody looks whether storage is there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Looking {
+pub(super) struct CheckTicket {
     since: Instant,
-    forgotten: u64,
+    epoch: u64,
 }
 
 /// That storage is being migrated by this process.
 #[derive(Debug)]
-pub(super) struct Moving(Arc<Checked>);
+pub(super) struct MigrationGuard(Arc<SchemaCache>);
 
-impl Checked {
+impl SchemaCache {
     /// One that forgets whatever is said to have changed.
     pub fn following(signals: &Signals) -> Arc<Self> {
         let checked = Arc::<Self>::default();
@@ -52,16 +52,16 @@ impl Checked {
     }
 
     /// What to give [`remember`](Self::remember), from before looking.
-    pub fn looking(&self) -> Looking {
+    pub fn ticket(&self) -> CheckTicket {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        Looking { since: monotonic(), forgotten: state.forgotten }
+        CheckTicket { since: monotonic(), epoch: state.epoch }
     }
 
     /// Remembers a plane that was found to be fine, unless anything was forgotten meanwhile.
-    pub fn remember(&self, plane: Plane, looking: Looking) {
+    pub fn remember(&self, plane: Plane, ticket: CheckTicket) {
         let mut state = self.write();
-        if state.moving == 0 && state.forgotten == looking.forgotten {
-            state.until.insert(plane, looking.since + AGE);
+        if state.moving == 0 && state.epoch == ticket.epoch {
+            state.until.insert(plane, ticket.since + AGE);
         }
     }
 
@@ -71,12 +71,12 @@ impl Checked {
     }
 
     /// Forgets a plane, or all of them, until its storage has been migrated: each unit of work looks where it is.
-    pub fn moving(self: &Arc<Self>, plane: Option<Plane>) -> Moving {
+    pub fn moving(self: &Arc<Self>, plane: Option<Plane>) -> MigrationGuard {
         let mut state = self.write();
         state.moving += 1;
         state.forget(plane);
         drop(state);
-        Moving(self.clone())
+        MigrationGuard(self.clone())
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
@@ -86,7 +86,7 @@ impl Checked {
 
 impl State {
     fn forget(&mut self, plane: Option<Plane>) {
-        self.forgotten += 1;
+        self.epoch += 1;
         match plane {
             Some(plane) => drop(self.until.remove(&plane)),
             None => self.until.clear(),
@@ -94,10 +94,10 @@ impl State {
     }
 }
 
-impl Drop for Moving {
+impl Drop for MigrationGuard {
     fn drop(&mut self) {
         let mut state = self.0.write();
         state.moving -= 1;
-        state.forgotten += 1;
+        state.epoch += 1;
     }
 }

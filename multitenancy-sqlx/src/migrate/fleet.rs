@@ -12,7 +12,7 @@ use multitenancy_core::{
 };
 use uuid::Uuid;
 
-use super::{Engine, codec::stored, error::store_error, migrator::Worker};
+use super::{Engine, codec::stored, error::store_error, storage::Worker};
 
 /// A tenant, and the schema that it was last brought to.
 type Recorded = (FleetTenant, Option<String>);
