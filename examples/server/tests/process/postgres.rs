@@ -71,7 +71,7 @@ async fn one_server_keeps_three_isolations_apart() {
         assert_eq!((status, tenant["isolation"].as_str()), (201, Some(isolation)), "{tenant}");
         bobs.push(api.join("bob@example.com", Some(&format!("in-{isolation}"))).await);
     }
-    let (status, default) = api.post("/organizations", &ada, json!({"name": "Default"})).await;
+    let (status, default) = api.post("/organizations", &ada, json!({"name": "Initech"})).await;
     assert_eq!((status, default["isolation"].as_str()), (201, Some("shared")));
 
     for (bob, isolation) in bobs.iter().zip(ISOLATIONS) {
