@@ -167,13 +167,17 @@ async fn an_activation_is_noticed() {
 }
 
 /// A fault of the store, and even a panic in it, is got over: the events come late, not never.
-#[tokio::test(start_paused = true)]
+#[tokio::test(flavor = "multi_thread")]
 async fn faults_of_the_store_are_got_over() {
     for panics in [false, true] {
         let (bare, broken) = (memory(), Arc::new(AtomicBool::new(false)));
-        let breaking = broken.clone();
+        let met = Arc::new(tokio::sync::Notify::new());
+        let (breaking, meeting) = (broken.clone(), met.clone());
         let probe = move |call: Call| {
             let breaks = call.name == "outbox.claim" && breaking.load(Ordering::Acquire);
+            if breaks {
+                meeting.notify_one();
+            }
             async move {
                 assert!(!(breaks && panics), "a panic on purpose");
                 if breaks { Err(Error::internal("the disk is gone")) } else { Ok(()) }
@@ -186,7 +190,7 @@ async fn faults_of_the_store_are_got_over() {
         let (acme, globex) = (tenant(&bare, "acme").await, tenant(&bare, "globex").await);
         broken.store(true, Ordering::Release);
         acme.publish(&bare, [TestEvent::new("a", 1)]).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        within_limit("the fault to be met", met.notified()).await;
         broken.store(false, Ordering::Release);
         globex.publish(&bare, [TestEvent::new("b", 1)]).await;
         let told: Vec<_> = wait_for(&log, 2).await.into_iter().map(|(name, _)| name).collect();
