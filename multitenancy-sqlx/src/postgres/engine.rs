@@ -9,10 +9,10 @@ use sqlx_core::transaction::TransactionManager;
 
 use super::{
     error::{answered, is},
-    listen,
     location::PoolKey,
-    tagged_query::{TaggedQuery, desynchronized},
+    tagged_query::desynchronized,
     unit::refused,
+    wire::{self, Message},
 };
 use crate::pool::{self, Recycle};
 
@@ -31,7 +31,7 @@ pub(crate) struct Statement {
     pub forget: bool,
 }
 pub(crate) type Permit = pool::Permit<Plane, PoolKey, PgConnection>;
-/// Each plane has a gate, so that one tenant's burst leaves connections for the others.
+/// Each plane has a lane, so that one tenant's burst leaves connections for the others.
 pub(crate) type Pool = pool::Pool<Plane, PoolKey, PgConnection>;
 
 /// How long a connection that was open may take to begin; then another one is taken.
@@ -56,49 +56,24 @@ type Manager = <Postgres as sqlx::Database>::TransactionManager;
 /// How many transactions sqlx counts on a connection, in a unit of work and between two.
 const AT_REST: usize = 1;
 
-/// Takes back what the session was told besides the transaction (S30). A cursor that outlives its transaction (WITH HOLD)
-/// has rows that no policy looks at again. Not `DISCARD ALL`: it would throw prepared
-/// statements away that sqlx believes in.
-const RESETS: [&str; 6] = [
-    "RESET ALL",
-    "RESET ROLE",
-    "CLOSE ALL",
-    "UNLISTEN *",
-    "DISCARD SEQUENCES",
-    "SELECT pg_advisory_unlock_all()",
-];
-
 /// Has sqlx count one transaction for good: the one that is ours to begin and to end. So what the application nests in
 /// it is a savepoint, and sqlx itself never ends it.
 pub(super) async fn adopt(connection: &mut Connection) -> sqlx::Result<()> {
     Manager::begin(connection, None).await?;
-    execute(connection, AssertSqlSafe(format!("COMMIT; {}", RESETS.join("; ")))).await
+    execute(connection, AssertSqlSafe(wire::adopt())).await
 }
 
-/// Begins, in one message with the rollback of the unit before when that was `left_open`: what this takes back of the
-/// session comes again when it is rolled back itself, and is taken back again by whoever begins next.
+/// Begins, in one message with the rollback of the unit before when that was `left_open`.
 pub(super) async fn begin(
     connection: &mut Connection,
-    Statement { begin, database, local, forget }: Statement,
+    statement: Statement,
     left_open: bool,
 ) -> sqlx::Result<()> {
-    let deallocate = if forget { "DEALLOCATE ALL; " } else { "" };
-    let question = TaggedQuery::new(database);
-    let select = format!("{deallocate}SELECT {}, {local}", question.tag);
-    let statement = match left_open {
-        true => {
-            format!("ROLLBACK; {begin}; RESET ALL; RESET ROLE; CLOSE ALL; {select}, pg_advisory_unlock_all()")
-        }
-        false => format!("{begin}; {select}"),
-    };
-    if forget {
+    if statement.forget {
         connection.clear_cached_statements().await?;
     }
-    question.ask(connection, statement).await.into_result()
+    Message::begin(statement, left_open).send(connection).await.into_result()
 }
-
-/// How many statements of the message that commits are done when it is committed.
-const UP_TO_COMMIT: usize = 2;
 
 /// Commits, and tells other processes which tenants have changed.
 pub(super) async fn commit(
@@ -110,30 +85,14 @@ pub(super) async fn commit(
     if Manager::get_transaction_depth(connection) > AT_REST {
         return Ok(refused("a nested transaction was left open"));
     }
-    // PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any. A SELECT before it fails,
-    // also when this is no longer the transaction that began as this plane's.
-    let question = TaggedQuery::new(None);
-    let mut statement = format!(
-        "SELECT {}, 1 / (current_setting('app.tenant_id', true) IS NOT DISTINCT FROM '{}')::int",
-        question.tag,
-        plane.scope()
-    );
-    if guard.is_some() {
-        statement.push_str(", multitenancy.pass_fence()");
-    }
-    if !changed.is_empty() {
-        statement.push_str(&format!(", ({})", listen::notify(changed)));
-    }
-    statement.push_str("; COMMIT; ");
-    statement.push_str(&RESETS.join("; "));
-    let answer = question.ask(connection, statement).await;
-    // It has happened, whatever befell the connection afterwards.
-    if answer.matches && answer.done >= UP_TO_COMMIT {
+    let message = Message::commit(plane, changed, guard.is_some());
+    let answer = message.send(connection).await;
+    if message.has_committed(&answer) {
         return Ok(Committed::Done { clean: answer.error.is_none() });
     }
     let matches = answer.matches;
     let Err(error) = answer.into_result() else { return Err(desynchronized()) };
-    // What fails before the question is answered may be what was sent before it, unless the next answer is in step.
+    // What fails before the message is answered may be what was sent before it, unless the next answer is in step.
     if !matches && answered(&error) {
         roll_back(connection, true).await.map_err(|_| desynchronized())?;
     }
@@ -147,21 +106,19 @@ pub(super) async fn commit(
     }
 }
 
-/// Rolls back. An error when the next unit can not have the connection.
+/// Rolls back. An error when the next unit cannot have the connection.
 pub(super) async fn roll_back(connection: &mut Connection, _writes: bool) -> sqlx::Result<()> {
     if Manager::get_transaction_depth(connection) != AT_REST {
         return Err(sqlx::Error::InvalidSavePointStatement);
     }
-    let question = TaggedQuery::new(None);
-    let statement = format!("ROLLBACK; SELECT {}; {}", question.tag, RESETS.join("; "));
-    question.ask(connection, statement).await.into_result()
+    Message::roll_back().send(connection).await.into_result()
 }
 
 /// Whether [`start_roll_back`] leaves the transaction open.
 pub(super) const LEAVES_OPEN: bool = true;
 
 /// Leaves the transaction of a unit that has only read to be rolled back soon: either the next unit begins, or
-/// [`Rest::settle`] is called. `false` when that takes more than one step, or when a statement of it is still under way,
+/// [`Recycle::recycle`] is called. `false` when that takes more than one step, or when a statement of it is still under way,
 /// which can take as long as statements may.
 pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
     // Reads the rest of an answer that has come, and waits for none.

@@ -17,6 +17,7 @@ mod schema_cache;
 mod storage;
 mod store;
 mod tagged_query;
+mod wire;
 
 #[path = "../shared.rs"]
 mod shared;

@@ -1,4 +1,18 @@
 //! A connection on loan, which comes back clean or not at all.
+//!
+//! ```text
+//!            BEGIN sent             answered
+//!   clean ───────────────> unknown ─────────> open
+//!     ^                       │  ^             │ │
+//!     │       COMMIT answered │  │ COMMIT sent │ │ dropped, or COMMIT refused:
+//!     ├───────────────────────┘  └─────────────┘ │ a writer is rolled back, a reader
+//!     │                       │                  │ before its connection's next unit
+//!     │                       │ dropped, or      v
+//!     ├───────────────────────│── answered ── rolling back
+//!     │                       │ not answered     │ failed, or too slow
+//!     v                       v                  v
+//!   to the next unit        closed  <────────────┘
+//! ```
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -12,7 +26,7 @@ use super::{
 };
 use crate::pool::close;
 
-/// For so long at most the next ones on a plane wait for what a unit that was cut off is still at.
+/// Upper bound on how long the next units on a plane wait for a unit that was cut off.
 const CUT_OFF_GRACE: Duration = Duration::from_secs(1);
 
 /// What is known of a leased connection.
@@ -29,11 +43,11 @@ enum Phase {
 
 /// A leased connection with its transaction.
 ///
-/// A unit that reads is rolled back by the connection before whatever it does next, so its slot is given on at once.
+/// A unit that reads is rolled back by the connection before whatever it does next, so its permit is given on at once.
 ///
 /// It is marked unknown before BEGIN, COMMIT or ROLLBACK is sent and known only when that was answered, so a call
 /// that is dropped at any point leaves nothing for the next borrower (S28): an open transaction is rolled back, and
-/// a connection of unknown state is closed, before the slot is given on.
+/// a connection of unknown state is closed, before the permit is given on.
 pub(crate) struct Lease {
     /// `None` as soon as it is given back, which dropping it does.
     leased: Option<Leased>,
