@@ -13,18 +13,12 @@ use super::{
     schema,
     schema_cache::CheckTicket,
     store::PgStore,
-    unit::{Lease, Unit},
+    unit::{Lease, Unit, UnitSpec},
 };
 
 impl PgStore {
-    pub(super) async fn unit(
-        &self,
-        plane: Plane,
-        key: PoolKey,
-        writes: bool,
-        origin: &Origin,
-    ) -> Result<Unit> {
-        let inner = &self.inner;
+    pub(super) async fn unit(&self, spec: UnitSpec, origin: &Origin) -> Result<Unit> {
+        let (inner, plane, key) = (&self.inner, spec.plane, spec.location.key());
         let width = match plane {
             Plane::Control => inner.limits.control,
             Plane::Tenant(_) => inner.limits.tenant,
@@ -36,9 +30,9 @@ impl PgStore {
             let opening = || self.connect(key);
             let leased = inner.pool.acquire((plane, width), key, deadline, opening).await?;
             let reused = leased.1.reused;
-            let statement = begin((key, plane), writes, inner.pooled, &inner.local);
+            let statement = begin(spec, inner.pooled, &inner.local);
             let signals = inner.signals.clone();
-            match Lease::begin(inner.pool.clone(), leased, statement, (plane, writes), signals).await {
+            match Lease::begin(inner.pool.clone(), leased, statement, spec, signals).await {
                 Ok(lease) => break (lease, !reused),
                 // It has died while it was idle, as all do when the server is started anew; it does not answer; or it answers
                 // something else, which is nobody else's to read.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use multitenancy_core::{Isolation, Result, TenantId, error::code, tenant::TenantStatus};
+use multitenancy_core::{Result, Tenant, TenantId, error::code, tenant::TenantStatus};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -12,36 +12,35 @@ use crate::pool::close;
 
 impl PgStore {
     /// Waits for what is being committed, longer than a COMMIT may take: the tenant's next ones wait behind this.
-    pub(super) async fn raise_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
-        let mut connection = match self.connect_patiently(StorageLocation::of_tenant(tenant, isolation)).await
-        {
+    pub(super) async fn raise_fence(&self, tenant: &Tenant) -> Result<()> {
+        let mut connection = match self.connect_patiently(StorageLocation::of(tenant)).await {
             // Nothing can be written there.
             Err(error) if error.is(code::TENANT_STORAGE_MISSING) => return Ok(()),
             other => other?,
         };
         let raising = sqlx::query("SELECT multitenancy.raise_fence($1, $2)");
-        let raising = raising.bind(tenant.as_uuid()).bind(self.inner.environment.uuid());
+        let raising = raising.bind(tenant.id.as_uuid()).bind(self.inner.environment.uuid());
         raising.execute(&mut connection).await.map_err(store_error)?;
         close(connection).await;
         Ok(())
     }
 
     /// Lowers the fence around a tenant that the registry calls active.
-    pub(super) async fn lower_stale_fence(&self, tenant: TenantId, isolation: Isolation) -> Result<()> {
-        let location = StorageLocation::of_tenant(tenant, isolation);
+    pub(super) async fn lower_stale_fence(&self, tenant: &Tenant) -> Result<()> {
+        let location = StorageLocation::of(tenant);
         let mut connection = self.connect_patiently(location).await?;
         let fence: Option<Uuid> =
             sqlx::query_scalar("SELECT id FROM multitenancy.fences WHERE tenant_id = $1")
-                .bind(tenant.as_uuid())
+                .bind(tenant.id.as_uuid())
                 .fetch_optional(&mut connection)
                 .await
                 .map_err(store_error)?;
         if let Some(fence) = fence
-            && self.is_active(&mut connection, location, tenant).await?
+            && self.is_active(&mut connection, location, tenant.id).await?
         {
             // Lowers this one and no other, also when it is carried out late: one that is raised later has another id.
             let lowering = sqlx::query("DELETE FROM multitenancy.fences WHERE tenant_id = $1 AND id = $2");
-            let lowered = lowering.bind(tenant.as_uuid()).bind(fence).execute(&mut connection).await;
+            let lowered = lowering.bind(tenant.id.as_uuid()).bind(fence).execute(&mut connection).await;
             lowered.map_err(store_error)?;
         }
         close(connection).await;

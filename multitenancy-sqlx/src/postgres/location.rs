@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use multitenancy_core::{Isolation, Plane, TenantId};
+use multitenancy_core::{Isolation, Plane, Tenant, TenantId};
 
-use super::engine::Statement;
+use super::{
+    engine::Statement,
+    unit::{Access, UnitSpec},
+};
 
 /// Whom units of work run as.
 pub(super) const APP_ROLE: &str = "multitenancy_app";
@@ -28,7 +31,7 @@ pub(crate) enum PoolKey {
 
 /// Storage that has a version of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StorageLocation {
+pub(crate) enum StorageLocation {
     Control,
     /// The tables that tenants share.
     Shared,
@@ -45,6 +48,14 @@ impl StorageLocation {
             Isolation::Schema => Self::Schema(tenant),
             Isolation::Database => Self::Database(tenant),
         }
+    }
+
+    pub fn of(tenant: &Tenant) -> Self {
+        Self::of_tenant(tenant.id, tenant.isolation)
+    }
+
+    pub fn control() -> Self {
+        Self::Control
     }
 
     /// The tenant whose alone it is.
@@ -109,11 +120,12 @@ impl PoolKey {
 }
 
 /// What begins a transaction. Everything in it is an identifier or a number of ours.
-pub(super) fn begin((key, plane): (PoolKey, Plane), writes: bool, pooled: bool, settings: &str) -> Statement {
+pub(super) fn begin(spec: UnitSpec, pooled: bool, settings: &str) -> Statement {
+    let (key, plane) = (spec.location.key(), spec.plane);
     // Whatever the server's default is: a COMMIT has to see the fence that was raised after its transaction began.
-    let begin = match writes {
-        true => "BEGIN ISOLATION LEVEL READ COMMITTED",
-        false => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    let begin = match spec.access {
+        Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
     // sqlx names what it prepares, also when it keeps nothing of it: it would pile up on the server, or be in the way of
     // another that has the same name.

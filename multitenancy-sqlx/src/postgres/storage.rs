@@ -176,7 +176,7 @@ impl PgStore {
         close(connection).await;
         // It may have been closed while its storage was lost.
         if tenant.status.is_closed() {
-            self.raise_fence(id, tenant.isolation).await?;
+            self.raise_fence(tenant).await?;
         }
         Ok(())
     }

@@ -1,9 +1,7 @@
 use std::{fmt, sync::Arc};
 
-use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Environment, Isolation, Plane, Result, Store, Tenant, TenantContext,
-    TenantId, TenantTransaction,
+    ControlContext, Environment, Isolation, Plane, Result, Tenant, TenantId,
     error::code,
     store::{
         Signals,
@@ -15,7 +13,6 @@ use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::{
-    PgControlTransaction, PgTransaction,
     admin::Admin,
     audit::{self, Fault},
     builder::PgStoreBuilder,
@@ -158,29 +155,6 @@ impl PgStore {
         self.inner.pool.close().await;
     }
 
-    /// Opens a transaction inside the context's tenant.
-    ///
-    /// A handler calls it after it has read its body, with whatever its extractor gave it: every extractor for a
-    /// tenant is a `TenantContext` to this call.
-    pub async fn begin(&self, context: &TenantContext) -> Result<PgTransaction> {
-        self.open_tenant(context, true).await
-    }
-
-    /// Opens a snapshot inside the context's tenant, that only reads.
-    pub async fn read(&self, context: &TenantContext) -> Result<PgTransaction> {
-        self.open_tenant(context, false).await
-    }
-
-    /// Opens a transaction on the control plane.
-    pub async fn control(&self, context: &ControlContext) -> Result<PgControlTransaction> {
-        self.open_control(context, true).await
-    }
-
-    /// Opens a snapshot of the control plane, that only reads.
-    pub async fn read_control(&self, context: &ControlContext) -> Result<PgControlTransaction> {
-        self.open_control(context, false).await
-    }
-
     /// Brings the control plane and every tenant to the newest schema. Tenants that are current are not touched.
     ///
     /// One tenant's failure does not keep the others from it; all are named in the error, 503
@@ -204,57 +178,7 @@ impl PgStore {
         &self.inner.tenant_schema
     }
 
-    async fn open_control(&self, context: &ControlContext, writes: bool) -> Result<PgControlTransaction> {
-        let unit = self.unit(Plane::Control, PoolKey::Control, writes, context.origin()).await?;
-        Ok(PgTransaction::new(unit, context.clone()))
-    }
-
-    async fn open_tenant(&self, context: &TenantContext, writes: bool) -> Result<PgTransaction> {
-        let tenant = context.tenant();
-        let key = StorageLocation::of_tenant(tenant.id, tenant.isolation).key();
-        let mut unit = self.unit(Plane::Tenant(tenant.id), key, writes, context.origin()).await?;
-        unit.bypasses_fence = tenant.status.is_closed();
-        Ok(PgTransaction::new(unit, context.clone()))
-    }
-}
-
-impl fmt::Debug for PgStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PgStore").finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Store for PgStore {
-    async fn control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
-        Ok(Box::new(self.control(context).await?))
-    }
-
-    async fn read_control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
-        Ok(Box::new(self.read_control(context).await?))
-    }
-
-    async fn begin(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
-        Ok(Box::new(self.begin(context).await?))
-    }
-
-    async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
-        Ok(Box::new(self.read(context).await?))
-    }
-
-    async fn migrate(&self) -> Result<()> {
-        self.migrate().await
-    }
-
-    fn fleet(&self) -> &dyn Fleet {
-        self
-    }
-
-    async fn provision(&self, tenant: &Tenant) -> Result<()> {
-        self.make_storage(tenant).await
-    }
-
-    async fn deprovision(&self, tenant: &Tenant) -> Result<()> {
+    pub(super) async fn remove_storage(&self, tenant: &Tenant) -> Result<()> {
         let inner = &self.inner;
         let plane = Plane::Tenant(tenant.id);
         inner.schema_cache.forget(Some(plane));
@@ -262,33 +186,18 @@ impl Store for PgStore {
         inner.admin.remove(tenant).await
     }
 
-    async fn close(&self, tenant: &Tenant) -> Result<()> {
-        self.raise_fence(tenant.id, tenant.isolation).await
-    }
-
-    async fn reopen(&self, tenant: &Tenant) -> Result<()> {
-        self.lower_stale_fence(tenant.id, tenant.isolation).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        let mut unit = self.read_control(&ControlContext::system("health")).await?;
-        sqlx::query("SELECT 1").execute(unit.conn()).await.map_err(store_error)?;
-        Ok(())
-    }
-
-    fn isolations(&self) -> &[Isolation] {
+    pub(super) fn kept_apart_by(&self) -> &[Isolation] {
         &self.inner.isolations
     }
 
-    fn signals(&self) -> &Signals {
-        &self.inner.signals
-    }
-
-    fn environment(&self) -> &Environment {
-        &self.inner.environment
-    }
-
-    fn local_secret(&self, _name: &str) -> Result<Option<SecretString>> {
+    /// None: several processes share the database.
+    pub(super) fn stored_secret(&self, _name: &str) -> Result<Option<SecretString>> {
         Ok(None)
+    }
+}
+
+impl fmt::Debug for PgStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgStore").finish_non_exhaustive()
     }
 }

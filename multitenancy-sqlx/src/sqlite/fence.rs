@@ -7,7 +7,7 @@ use std::{
 };
 
 use multitenancy_core::{
-    Error, Isolation, Plane, Result, TenantId,
+    Error, Plane, Result, Tenant, TenantId,
     actor::Origin,
     tenant::{TenantStatus, tenant_inactive},
 };
@@ -22,7 +22,8 @@ use super::{
     SqliteStore,
     engine::CommitGuard,
     error::{no_such_table, store_error},
-    location::Access,
+    location::StorageLocation,
+    unit::{Access, UnitSpec},
 };
 use crate::pool::close;
 
@@ -62,24 +63,26 @@ impl SqliteStore {
         Ok(())
     }
 
-    pub(super) async fn raise_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
-        *self.alone(tenant).await? = true;
+    pub(super) async fn raise_fence(&self, tenant: &Tenant) -> Result<()> {
+        *self.alone(tenant.id).await? = true;
         Ok(())
     }
 
     /// Lowers the fence around a tenant that the registry calls active.
-    pub(super) async fn lower_stale_fence(&self, tenant: TenantId, _isolation: Isolation) -> Result<()> {
+    pub(super) async fn lower_stale_fence(&self, tenant: &Tenant) -> Result<()> {
         // Whoever closes the tenant has the only turn to write the registry until they are done: until then this waits, and
         // as long as this has it nobody raises one.
-        let mut registry = self.unit(Plane::Control, Access::Write, &Origin::system("fences")).await?;
+        let registry =
+            UnitSpec { plane: Plane::Control, location: StorageLocation::control(), access: Access::Write };
+        let mut registry = self.unit(registry, &Origin::system("fences")).await?;
         let status: Option<String> =
             sqlx::query_scalar("SELECT status FROM multitenancy_tenants WHERE id = $1")
-                .bind(tenant.as_uuid())
+                .bind(tenant.id.as_uuid())
                 .fetch_optional(registry.connection()?)
                 .await
                 .map_err(store_error)?;
         if status.is_some_and(|status| status == TenantStatus::Active.as_str()) {
-            *self.alone(tenant).await? = false;
+            *self.alone(tenant.id).await? = false;
         }
         registry.lease.commit(None).await
     }

@@ -2,13 +2,23 @@
 
 use std::fmt;
 
-use multitenancy_core::Plane;
+use multitenancy_core::{Plane, Tenant};
+
+use super::unit::Access;
 
 /// A plane's file.
 #[derive(Clone, Copy)]
-pub(super) struct StorageLocation(pub Plane);
+pub(crate) struct StorageLocation(pub Plane);
 
 impl StorageLocation {
+    pub fn of(tenant: &Tenant) -> Self {
+        Self(Plane::Tenant(tenant.id))
+    }
+
+    pub fn control() -> Self {
+        Self(Plane::Control)
+    }
+
     /// Whose mark says where it is.
     pub fn plane(self) -> Plane {
         self.0
@@ -26,11 +36,4 @@ impl fmt::Display for StorageLocation {
 pub(crate) struct PoolKey {
     pub plane: Plane,
     pub access: Access,
-}
-
-/// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Access {
-    Write,
-    Read,
 }

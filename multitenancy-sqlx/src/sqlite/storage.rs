@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use multitenancy_core::{
-    Plane, Result, TenantId,
+    Error, Isolation, Plane, Result, Tenant, TenantId,
     store::fleet::{FleetTenant, FleetWorker, Outcome, Tenants},
 };
 use sqlx::ConnectOptions;
@@ -12,10 +12,11 @@ use super::{
     SqliteStore,
     engine::Permit,
     error::{no_such_table, store_error},
+    location::PoolKey,
     location::StorageLocation,
-    location::{Access, PoolKey},
     schema,
     store::close_file,
+    unit::Access,
 };
 use crate::pool::close;
 
@@ -92,9 +93,16 @@ impl SqliteStore {
         Ok(todo.into_iter().map(|tenant| vec![tenant]).collect())
     }
 
-    pub(super) async fn make_storage(&self, tenant: TenantId) -> Result<()> {
+    pub(super) async fn make_storage(&self, tenant: &Tenant) -> Result<()> {
+        if !self.kept_apart_by().contains(&tenant.isolation) {
+            return Err(Error::config(format!(
+                "SQLite keeps tenants apart by a file each ({}), not by {}",
+                Isolation::Database,
+                tenant.isolation
+            )));
+        }
         let version = self.tenant_schema().migrations.newest();
-        self.migrate_tenant(tenant, version, IfMissing::Create).await.map(drop)
+        self.migrate_tenant(tenant.id, version, IfMissing::Create).await.map(drop)
     }
 
     async fn migrate_tenant(&self, tenant: TenantId, version: i64, if_missing: IfMissing) -> Result<Outcome> {

@@ -5,10 +5,8 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Environment, Error, Isolation, Plane, Result, Store, Tenant,
-    TenantContext, TenantId, TenantTransaction,
+    Environment, Isolation, Plane, Result, Tenant, TenantId,
     actor::Origin,
     error::code,
     store::{
@@ -23,16 +21,14 @@ use sqlx::{
 };
 
 use super::{
-    SqliteControlTransaction, SqliteTransaction,
     builder::{SqliteStoreBuilder, Synchronous, limits},
     engine::Pool,
     error::store_error,
     fence::Fences,
     files::DataDirectory,
-    location::{Access, PoolKey},
+    location::PoolKey,
     schema::{self, Schema},
-    unit::RepairsInFlight,
-    unit::{Lease, Unit},
+    unit::{Access, Lease, RepairsInFlight, Unit, UnitSpec},
 };
 use crate::pool;
 
@@ -42,10 +38,10 @@ use crate::pool;
 /// time uses a data directory. A tenant's writers take turns; its readers see the last commit and wait for no writer.
 #[derive(Clone)]
 pub struct SqliteStore {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     directory: DataDirectory,
     control: Arc<Pool>,
     tenants: Arc<Pool>,
@@ -54,8 +50,8 @@ struct Inner {
     tenant_schema: Schema,
     busy_timeout: Duration,
     synchronous: Synchronous,
-    environment: Environment,
-    signals: Arc<Signals>,
+    pub(super) environment: Environment,
+    pub(super) signals: Arc<Signals>,
     /// The tenants that were found at another schema, each noted once.
     outdated: Mutex<HashSet<TenantId>>,
     /// The tenants that are being migrated.
@@ -100,29 +96,6 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Opens a transaction inside the context's tenant. It has the file's write lock: units that write take turns.
-    ///
-    /// A handler calls it after it has read its body, with whatever its extractor gave it: every extractor for a
-    /// tenant is a `TenantContext` to this call.
-    pub async fn begin(&self, context: &TenantContext) -> Result<SqliteTransaction> {
-        self.open_tenant(context, Access::Write).await
-    }
-
-    /// Opens a snapshot inside the context's tenant, that only reads.
-    pub async fn read(&self, context: &TenantContext) -> Result<SqliteTransaction> {
-        self.open_tenant(context, Access::Read).await
-    }
-
-    /// Opens a transaction on the control plane.
-    pub async fn control(&self, context: &ControlContext) -> Result<SqliteControlTransaction> {
-        self.open_control(context, Access::Write).await
-    }
-
-    /// Opens a snapshot of the control plane, that only reads.
-    pub async fn read_control(&self, context: &ControlContext) -> Result<SqliteControlTransaction> {
-        self.open_control(context, Access::Read).await
-    }
-
     /// Brings the control file and every tenant's file to the newest schema. Tenants that are current are not opened.
     ///
     /// One tenant's failure does not keep the others from it; all are named in the error, 503
@@ -142,22 +115,8 @@ impl SqliteStore {
         self.inner.control.close().await;
     }
 
-    async fn open_control(
-        &self,
-        context: &ControlContext,
-        access: Access,
-    ) -> Result<SqliteControlTransaction> {
-        let unit = self.unit(Plane::Control, access, context.origin()).await?;
-        Ok(SqliteTransaction::new(unit, context.clone()))
-    }
-
-    async fn open_tenant(&self, context: &TenantContext, access: Access) -> Result<SqliteTransaction> {
-        let mut unit = self.unit(Plane::Tenant(context.tenant_id()), access, context.origin()).await?;
-        unit.bypasses_fence = context.tenant().status.is_closed();
-        Ok(SqliteTransaction::new(unit, context.clone()))
-    }
-
-    pub(super) async fn unit(&self, plane: Plane, access: Access, origin: &Origin) -> Result<Unit> {
+    pub(super) async fn unit(&self, spec: UnitSpec, origin: &Origin) -> Result<Unit> {
+        let (plane, access) = (spec.location.plane(), spec.access);
         self.refuse_moving(plane)?;
         let pool = self.pool(plane);
         // A file that was removed while it is open takes writes, and loses them.
@@ -174,8 +133,8 @@ impl SqliteStore {
         let lease = loop {
             let leased = pool.acquire((key, width), key, deadline, || self.open_file(plane, access)).await?;
             let reused = leased.1.reused;
-            let (writes, signals) = (access == Access::Write, self.inner.signals.clone());
-            match Lease::begin(pool.clone(), leased, statement, (plane, writes), signals).await {
+            let signals = self.inner.signals.clone();
+            match Lease::begin(pool.clone(), leased, statement, spec, signals).await {
                 Ok(lease) => break lease,
                 // The unit before has left it unusable: it is closed, and another one taken.
                 Err(error) if reused && error.as_database_error().is_none() => {}
@@ -287,6 +246,25 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    pub(super) async fn remove_storage(&self, tenant: &Tenant) -> Result<()> {
+        let plane = Plane::Tenant(tenant.id);
+        close_file(&self.inner.tenants, plane).await;
+        self.inner.directory.remove_database(plane)?;
+        // Once more, for a unit that has opened the file in between.
+        close_file(&self.inner.tenants, plane).await;
+        Ok(())
+    }
+
+    pub(super) fn kept_apart_by(&self) -> &[Isolation] {
+        &[Isolation::Database]
+    }
+
+    pub(super) fn stored_secret(&self, name: &str) -> Result<Option<SecretString>> {
+        self.inner.directory.secret(name, &self.inner.environment).map(Some)
+    }
+}
+
 pub(super) async fn close_file(pool: &Pool, plane: Plane) {
     pool.close_all(|lane| lane.plane == plane, |key| key.plane == plane).await;
 }
@@ -294,82 +272,5 @@ pub(super) async fn close_file(pool: &Pool, plane: Plane) {
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SqliteStore").field("directory", &self.inner.directory).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Store for SqliteStore {
-    async fn control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
-        Ok(Box::new(self.control(context).await?))
-    }
-
-    async fn read_control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
-        Ok(Box::new(self.read_control(context).await?))
-    }
-
-    async fn begin(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
-        Ok(Box::new(self.begin(context).await?))
-    }
-
-    async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
-        Ok(Box::new(self.read(context).await?))
-    }
-
-    async fn migrate(&self) -> Result<()> {
-        self.migrate().await
-    }
-
-    fn fleet(&self) -> &dyn Fleet {
-        self
-    }
-
-    async fn provision(&self, tenant: &Tenant) -> Result<()> {
-        if !self.isolations().contains(&tenant.isolation) {
-            return Err(Error::config(format!(
-                "SQLite keeps tenants apart by a file each ({}), not by {}",
-                Isolation::Database,
-                tenant.isolation
-            )));
-        }
-        self.make_storage(tenant.id).await
-    }
-
-    async fn deprovision(&self, tenant: &Tenant) -> Result<()> {
-        let plane = Plane::Tenant(tenant.id);
-        close_file(&self.inner.tenants, plane).await;
-        self.inner.directory.remove_database(plane)?;
-        // Once more, for whoever has opened the file in between.
-        close_file(&self.inner.tenants, plane).await;
-        Ok(())
-    }
-
-    async fn close(&self, tenant: &Tenant) -> Result<()> {
-        self.raise_fence(tenant.id, tenant.isolation).await
-    }
-
-    async fn reopen(&self, tenant: &Tenant) -> Result<()> {
-        self.lower_stale_fence(tenant.id, tenant.isolation).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        let mut unit = self.read_control(&ControlContext::system("health")).await?;
-        sqlx::query("SELECT 1").execute(unit.conn()).await.map_err(store_error)?;
-        Ok(())
-    }
-
-    fn isolations(&self) -> &[Isolation] {
-        &[Isolation::Database]
-    }
-
-    fn signals(&self) -> &Signals {
-        &self.inner.signals
-    }
-
-    fn environment(&self) -> &Environment {
-        &self.inner.environment
-    }
-
-    fn local_secret(&self, name: &str) -> Result<Option<SecretString>> {
-        self.inner.directory.secret(name, &self.inner.environment).map(Some)
     }
 }

@@ -11,8 +11,7 @@ use std::{
 };
 
 use multitenancy_core::{
-    ControlContext, ControlTransaction, Error, Result, Store, Tenant, TenantId, error::code,
-    tenant::TenantStatus,
+    ControlContext, ControlTransaction, Error, Result, Store, TenantId, error::code, tenant::TenantStatus,
 };
 
 use super::{Engine, Unit};
@@ -46,11 +45,11 @@ impl Engine {
             Err(error) => Err(error),
         };
         match found {
-            Ok(Some(Tenant { status: TenantStatus::Active, isolation, .. })) => {
+            Ok(Some(tenant)) if tenant.status == TenantStatus::Active => {
                 let again = Error::overloaded("the organization has just changed: try again", AGAIN);
                 // Those who are stopped at the same time leave it to one of them.
-                let Some(_repair) = self.repairs().begin(tenant) else { return again };
-                match self.lower_stale_fence(tenant, isolation).await {
+                let Some(_repair) = self.repairs().begin(tenant.id) else { return again };
+                match self.lower_stale_fence(&tenant).await {
                     Ok(()) => again,
                     Err(error) => again.with_source(error),
                 }

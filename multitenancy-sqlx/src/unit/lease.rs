@@ -21,6 +21,7 @@ use sqlx::Connection as _;
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
+    UnitSpec,
     engine::{self, CommitGuard, Committed, Connection, Permit, Pool, Statement},
     error::{answered, store_error},
 };
@@ -75,18 +76,23 @@ struct Effects {
 }
 
 impl Lease {
-    /// Opens a transaction on `plane` with `statement`.
+    /// Opens a transaction with `statement`.
     pub async fn begin(
         pool: Arc<Pool>,
         (connection, permit): (Connection, Permit),
         statement: Statement,
-        (plane, writes): (Plane, bool),
+        spec: UnitSpec,
         signals: Arc<Signals>,
     ) -> sqlx::Result<Self> {
-        let effects =
-            Effects { signals, plane, outbox_grew: false, changed_tenants: Vec::new(), committing: false };
+        let effects = Effects {
+            signals,
+            plane: spec.plane,
+            outbox_grew: false,
+            changed_tenants: Vec::new(),
+            committing: false,
+        };
         let leased = Some(Leased { connection, permit, effects, guard: None });
-        let mut lease = Self { leased, phase: Phase::Unknown, writes, pool };
+        let mut lease = Self { leased, phase: Phase::Unknown, writes: spec.writes(), pool };
         if let Some(Leased { connection, permit, .. }) = &mut lease.leased {
             // One that was open may still be busy with what an earlier unit has left behind.
             let limits = lease.pool.limits();

@@ -1,9 +1,10 @@
 //! What a unit of work is: its connection, its transaction and its fence.
 
-use super::{Engine, engine, error};
+use super::{Engine, engine, error, location};
 
 mod fence;
 mod lease;
+mod spec;
 mod transaction;
 mod work;
 
@@ -11,5 +12,6 @@ pub use self::transaction::Transaction;
 pub(crate) use self::{
     fence::RepairsInFlight,
     lease::{Lease, refused},
+    spec::{Access, UnitSpec},
     work::Unit,
 };
