@@ -98,9 +98,10 @@ impl Schema {
         done: Option<&str>,
     ) -> sqlx::Result<()> {
         // What can not run in a transaction may be left half done: nobody is to be served meanwhile.
-        match migration.no_tx {
-            true => self.mark(connection, location, UNDERWAY).await?,
-            false => begin(connection).await?,
+        if migration.no_tx {
+            self.mark(connection, location, UNDERWAY).await?;
+        } else {
+            begin(connection).await?;
         }
         let start = monotonic();
         sqlx::raw_sql(migration.sql.clone()).execute(&mut *connection).await?;

@@ -141,9 +141,10 @@ impl Engine {
         for one in recorded {
             let Some(known) = one.1.as_deref().filter(|known| !known.ends_with(LEAVING)) else { continue };
             let (tenants, all) = schemas.entry(known).or_insert_with(|| (Vec::new(), true));
-            match leaving.contains(&one.0.id) {
-                true => tenants.push(one.0.id),
-                false => *all = false,
+            if leaving.contains(&one.0.id) {
+                tenants.push(one.0.id);
+            } else {
+                *all = false;
             }
         }
         let mut unit = self.control(&ControlContext::system("migration")).await?;

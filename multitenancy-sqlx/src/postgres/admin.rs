@@ -193,11 +193,13 @@ impl Admin {
             Some(database) => options.database(&database),
             None => options,
         };
-        let connecting =
-            options.connect().map_err(|error| match is(&error, "3D000") && location.database().is_some() {
-                true => schema::missing(location.plane()).with_source(error),
-                false => store_error(error),
-            });
+        let connecting = options.connect().map_err(|error| {
+            if is(&error, "3D000") && location.database().is_some() {
+                schema::missing(location.plane()).with_source(error)
+            } else {
+                store_error(error)
+            }
+        });
         opening(connecting).await
     }
 }

@@ -76,10 +76,11 @@ impl PgStore {
         let mut admin = Admin::new(admin.unwrap_or_else(|| runtime.clone()), builder.audit);
         admin.make_role().await?;
         let pooled = builder.pooled;
-        let runtime = match pooled {
+        let runtime = if pooled {
             // A pooler refuses what it can not keep, and a statement that was prepared ahead is on another connection.
-            true => runtime.statement_cache_capacity(0).extra_float_digits(None),
-            false => runtime,
+            runtime.statement_cache_capacity(0).extra_float_digits(None)
+        } else {
+            runtime
         };
         let login = Login::examine(runtime, &admin, builder.allow_privileged_url).await?;
         let name = format!("multitenancy {}", builder.environment.uuid().simple());

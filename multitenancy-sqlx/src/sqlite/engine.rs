@@ -56,9 +56,10 @@ pub(super) async fn commit(
     }
     Manager::commit(connection).await?;
     let left_open = Manager::get_transaction_depth(connection) > 0;
-    match left_open {
-        true => Ok(refused("a nested transaction was left open")),
-        false => Ok(Committed::Done { clean: true }),
+    if left_open {
+        Ok(refused("a nested transaction was left open"))
+    } else {
+        Ok(Committed::Done { clean: true })
     }
 }
 
@@ -69,9 +70,10 @@ pub(super) async fn roll_back(connection: &mut Connection, writes: bool) -> sqlx
     while Manager::get_transaction_depth(connection) > 0 {
         Manager::rollback(connection).await?;
     }
-    match writes && has_attached(connection).await? {
-        true => Err(sqlx::Error::Protocol("another file is attached".to_owned())),
-        false => Ok(()),
+    if writes && has_attached(connection).await? {
+        Err(sqlx::Error::Protocol("another file is attached".to_owned()))
+    } else {
+        Ok(())
     }
 }
 

@@ -141,9 +141,12 @@ impl SqliteStore {
     ) -> Result<(sqlx::SqliteConnection, Permit)> {
         let options = self.options(plane, access).create_if_missing(if_missing == IfMissing::Create);
         let open = || async {
-            options.connect().await.map_err(|error| match self.has_file(plane) {
-                true => store_error(error),
-                false => schema::missing(plane).with_source(error),
+            options.connect().await.map_err(|error| {
+                if self.has_file(plane) {
+                    store_error(error)
+                } else {
+                    schema::missing(plane).with_source(error)
+                }
             })
         };
         let key = PoolKey { plane, access };

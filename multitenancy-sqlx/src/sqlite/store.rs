@@ -146,10 +146,7 @@ impl SqliteStore {
     }
 
     fn refuse_moving(&self, plane: Plane) -> Result<()> {
-        match self.moving().contains(&plane) {
-            true => Err(schema::upgrading(plane)),
-            false => Ok(()),
-        }
+        if self.moving().contains(&plane) { Err(schema::upgrading(plane)) } else { Ok(()) }
     }
 
     /// Opens a plane's file and checks that it is this plane's, at this program's schema.

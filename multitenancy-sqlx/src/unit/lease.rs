@@ -233,9 +233,10 @@ impl Drop for Lease {
 
 /// Brings a connection back to a clean state, or closes it; then gives its slot on.
 async fn finish(mut connection: Connection, permit: Permit, (phase, writes): (Phase, bool), pool: &Pool) {
-    let unfinished = match phase == Phase::Open && engine::roll_back(&mut connection, writes).await.is_ok() {
-        true => pool.release(connection, permit),
-        false => Some((connection, permit)),
+    let unfinished = if phase == Phase::Open && engine::roll_back(&mut connection, writes).await.is_ok() {
+        pool.release(connection, permit)
+    } else {
+        Some((connection, permit))
     };
     if let Some((mut connection, permit)) = unfinished {
         if phase == Phase::Unknown {
