@@ -18,7 +18,7 @@ const ROUNDS: &str = "TESTKIT_ROUNDS";
 const TARGETS: [&str; 6] = ["--workspace", "--all-features", "--lib", "--bins", "--tests", "--examples"];
 
 /// What asserts how long something takes. It runs alone, after everything else.
-const TIMING: &str = "binary(timing) | test(scale::) | test(hangs_is_waited) \
+const TIMING: &str = "binary(timing) | test(scale::) | test(hangs_is_waited) | test(pooler::) & test(opening_fails_when_overloaded) \
                       | binary(process) & test(limits)";
 
 /// What needs PostgreSQL, and what compiles or measures.
