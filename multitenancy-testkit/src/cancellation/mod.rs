@@ -20,7 +20,7 @@ use multitenancy_core::{Context, EventId, Result, Store};
 use tokio::task::JoinSet;
 
 pub use self::{accounts::*, organizations::*, storage::*, storm::*, units::*};
-use crate::{SeededRandom, retrying, smoke_or, within_limit};
+use crate::{retrying, within_limit};
 
 /// When a call that waits is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,22 +93,6 @@ impl<W: Future> Future for CancelAfter<W> {
 /// # }
 /// ```
 pub async fn cancel_at_every_poll<T, P, W, C>(
-    prepare: impl FnMut(usize) -> P,
-    work: impl FnMut(T) -> W,
-    check: impl FnMut(T, bool) -> C,
-) -> usize
-where
-    T: Clone,
-    P: Future<Output = T>,
-    W: Future<Output = Result<()>>,
-    C: Future<Output = ()>,
-{
-    cut_off_at(|polls| polls + 1, prepare, work, check).await
-}
-
-/// As [`cancel_at_every_poll`], but after each number of polls `next` says how many come next.
-async fn cut_off_at<T, P, W, C>(
-    next: impl Fn(usize) -> usize,
     mut prepare: impl FnMut(usize) -> P,
     mut work: impl FnMut(T) -> W,
     mut check: impl FnMut(T, bool) -> C,
@@ -122,8 +106,7 @@ where
     const MOST: usize = 5_000;
     let (mut attempt, mut cuts) = (0, 0);
     for cut in [Cut::AtOnce, Cut::WhenWoken] {
-        let mut polls = 0;
-        loop {
+        for polls in 0.. {
             assert!(polls < MOST, "the work does not come to its end within {MOST} polls");
             let prepared = prepare(attempt).await;
             let run = CancelAfter::new(work(prepared.clone()), polls, cut);
@@ -137,17 +120,12 @@ where
                 break;
             }
             cuts += 1;
-            polls = next(polls);
         }
     }
     cuts
 }
 
-/// So many polls are cut off one by one, by day too.
-const EACH: usize = 24;
-
-/// Cuts off as [`cancel_at_every_poll`] does, and after each time the next units on that plane find it in order. By day
-/// long work is cut off at each of its first polls and then at one of about four, by chance.
+/// Cuts off as [`cancel_at_every_poll`] does, and after each time the next units on that plane find it in order.
 async fn sweep<T, P, W, C>(
     store: &Arc<dyn Store>,
     plane: &Context,
@@ -169,10 +147,7 @@ async fn sweep<T, P, W, C>(
             checked.await;
         }
     };
-    let random = SeededRandom::from_env();
-    let most = smoke_or(7, 1) as u64;
-    let next = |polls| polls + if polls < EACH { 1 } else { 1 + random.number(0..most) as usize };
-    cut_off_at(next, prepare, work, check_both).await;
+    cancel_at_every_poll(prepare, work, check_both).await;
     let mut tasks = JoinSet::new();
     for _ in 0..16 {
         let (store, plane) = (store.clone(), plane.clone());
