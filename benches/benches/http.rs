@@ -10,12 +10,12 @@ use axum::{
 };
 use multitenancy::{
     Role, Tenancy,
+    access::RequestFacts,
     account::{Credentials, Registration},
     auth::{Client, TokenConfig},
     axum::{Authorized, Problem, RequestLayer},
     organization::NewOrganization,
     sqlx::SqliteStore,
-    tenancy::RequestFacts,
 };
 use multitenancy_benches::{Comparison, Effort, http::Load};
 use secrecy::{ExposeSecret, SecretString};
@@ -172,18 +172,24 @@ impl Fixture {
 async fn sign_up(tenancy: &Tenancy) -> (String, String) {
     let password = SecretString::from("correct horse battery staple");
     let join = async |email: &str, facts: &RequestFacts| {
-        let realm = tenancy.context(facts).await.unwrap();
+        let realm = tenancy.access().context(facts).await.unwrap();
         let email = email.to_owned();
         let registration = Registration { email: email.clone(), password: password.clone(), full_name: None };
-        tenancy.register(&realm, registration).await.unwrap();
+        tenancy.accounts().register(&realm, registration).await.unwrap();
         let credentials = Credentials { email, password: password.clone() };
-        let signed_in = tenancy.log_in(&realm, credentials, Client::default()).await.unwrap();
+        let signed_in = tenancy
+            .accounts()
+            .log_in(&realm, credentials, Client::default())
+            .await
+            .unwrap()
+            .complete()
+            .unwrap();
         signed_in.access_token.expose_secret().to_owned()
     };
     let platform = join("ada@example.com", &RequestFacts::default()).await;
-    let ada = tenancy.authenticate(&platform, &RequestFacts::default()).await.unwrap();
+    let ada = tenancy.access().authenticate(&platform, &RequestFacts::default()).await.unwrap();
     let new = NewOrganization { name: "Acme".parse().unwrap(), slug: None, isolation: None };
-    let tenant = tenancy.create_organization(&ada, new).await.unwrap().id;
+    let tenant = tenancy.organizations().create(&ada, new).await.unwrap().id;
     let facts = RequestFacts { tenant_keys: vec![tenant.into()], ..RequestFacts::default() };
     (tenant.to_string(), join("bob@example.com", &facts).await)
 }

@@ -10,8 +10,8 @@ use axum::{
 };
 use multitenancy_core::{
     Error, Result, Tenancy,
+    access::RequestFacts,
     error::code,
-    tenancy::RequestFacts,
     tenant::{Resolution, TenantKey},
 };
 

@@ -14,7 +14,7 @@ mod system;
 
 pub mod extract;
 
-pub use multitenancy_core::{Tenancy, tenancy::RequestFacts};
+pub use multitenancy_core::{Tenancy, access::RequestFacts};
 
 pub use self::{
     app::{AppConfig, app, app_with},

@@ -17,13 +17,13 @@ use std::{
 use common::open;
 use multitenancy_core::{
     ControlContext, Store, Tenancy, Tenant, TenantContext, UnitOfWork,
+    access::RequestFacts,
     account::{Credentials, Registration},
     auth::Client,
     bus::{Delivery, Subscription},
     event::{Aggregate, Event, LeaseId},
     organization::NewOrganization,
     page::PageRequest,
-    tenancy::RequestFacts,
     tenant::{TenantKey, TenantStatus},
 };
 use multitenancy_sqlx::SqliteStore;
@@ -268,7 +268,7 @@ async fn s116_an_organization_is_completely_there_or_not_at_all() {
         let said = run_and_kill(test, "maker", directory.path(), random.number(0..200));
         let store = open_in(directory.path()).await;
         let tenancy = Tenancy::builder(store.clone()).without_background_work().build().unwrap();
-        tenancy.resume_organizations().await.unwrap();
+        tenancy.organizations().resume().await.unwrap();
 
         let mut unit = Store::read_control(&store, &ControlContext::system("test")).await.unwrap();
         let tenants = unit.tenants().list(None, &PageRequest::first(100)).await.unwrap().items;
@@ -299,20 +299,21 @@ async fn s116_an_organization_is_completely_there_or_not_at_all() {
 
 async fn make_organizations(tenancy: Tenancy) {
     let facts = RequestFacts::default();
-    let realm = tenancy.context(&facts).await.unwrap();
+    let realm = tenancy.access().context(&facts).await.unwrap();
     let email = "ada@example.com".to_owned();
     let password = secrecy::SecretString::from("correct horse battery staple");
     let registration = Registration { email: email.clone(), password: password.clone(), full_name: None };
-    tenancy.register(&realm, registration).await.unwrap();
+    tenancy.accounts().register(&realm, registration).await.unwrap();
     let credentials = Credentials { email, password };
-    let signed_in = tenancy.log_in(&realm, credentials, Client::default()).await.unwrap();
+    let signed_in =
+        tenancy.accounts().log_in(&realm, credentials, Client::default()).await.unwrap().complete().unwrap();
     let token = secrecy::ExposeSecret::expose_secret(&signed_in.access_token).to_owned();
-    let ada = tenancy.authenticate(&token, &facts).await.unwrap();
+    let ada = tenancy.access().authenticate(&token, &facts).await.unwrap();
     say(READY);
     for index in 0.. {
         let name = format!("Tenant {index}").parse().unwrap();
         let new = NewOrganization { name, slug: None, isolation: None };
-        let made = tenancy.create_organization(&ada, new).await.unwrap();
+        let made = tenancy.organizations().create(&ada, new).await.unwrap();
         say(made.slug.as_str());
     }
 }

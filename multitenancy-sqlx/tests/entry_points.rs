@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use common::open;
 use multitenancy_core::{
     Caller, Context, Plane, Store, Tenancy, TenantContext,
+    access::RequestFacts,
     account::{Credentials, Registration, SignedIn},
     auth::Client,
     bus::{Delivery, Subscription},
     organization::NewOrganization,
-    tenancy::RequestFacts,
 };
 use multitenancy_sqlx::SqliteStore;
 use multitenancy_testkit::{
@@ -45,34 +45,45 @@ impl App {
 
     async fn authenticate(&self, signed_in: &SignedIn) -> Caller {
         let token = signed_in.access_token.expose_secret();
-        self.tenancy.authenticate(token, &RequestFacts::default()).await.unwrap()
+        self.tenancy.access().authenticate(token, &RequestFacts::default()).await.unwrap()
     }
 
     async fn caller(&self, realm: &Context, address: &str) -> Caller {
         let (email, password) = (address.to_owned(), PASSWORD.into());
         let registration = Registration { email: email.parse().unwrap(), password, full_name: None };
-        self.tenancy.register(realm, registration).await.unwrap();
+        self.tenancy.accounts().register(realm, registration).await.unwrap();
         let credentials = Credentials { email, password: PASSWORD.into() };
-        self.authenticate(&self.tenancy.log_in(realm, credentials, Client::default()).await.unwrap()).await
+        self.authenticate(
+            &self
+                .tenancy
+                .accounts()
+                .log_in(realm, credentials, Client::default())
+                .await
+                .unwrap()
+                .complete()
+                .unwrap(),
+        )
+        .await
     }
 
     /// A new organization, and a context of it from every way in.
     async fn contexts(&self, slug: &str) -> Vec<TenantContext> {
-        let platform = self.tenancy.context(&RequestFacts::default()).await.unwrap();
+        let platform = self.tenancy.access().context(&RequestFacts::default()).await.unwrap();
         let owner = self.caller(&platform, &format!("owner-of-{slug}@example.com")).await;
         let new = NewOrganization { name: slug.parse().unwrap(), slug: slug.parse().ok(), isolation: None };
-        let tenant = self.tenancy.create_organization(&owner, new).await.unwrap();
+        let tenant = self.tenancy.organizations().create(&owner, new).await.unwrap();
         let naming = RequestFacts { tenant_keys: vec![slug.parse().unwrap()], ..RequestFacts::default() };
-        let realm = self.tenancy.context(&naming).await.unwrap();
+        let realm = self.tenancy.access().context(&naming).await.unwrap();
         let Context::Tenant(resolved) = &realm else { unreachable!("a tenant was named") };
         let entered = self
             .tenancy
+            .accounts()
             .switch(&owner, &tenant.id.into(), &RequestFacts::default(), Client::default())
             .await
             .unwrap();
         let mut contexts = vec![
             resolved.clone(),
-            self.tenancy.tenant_context(&naming).await.unwrap(),
+            self.tenancy.access().tenant_context(&naming).await.unwrap(),
             self.caller(&realm, "member@example.com").await.tenant_context().unwrap().clone(),
             self.authenticate(&entered).await.tenant_context().unwrap().clone(),
             context(&tenant),

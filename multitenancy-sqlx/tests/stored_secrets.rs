@@ -12,10 +12,10 @@ use base64::{
 use common::open;
 use multitenancy_core::{
     Context, ControlContext, ErrorKind, Plane, Tenancy, Tenant,
+    access::RequestFacts,
     account::{Credentials, Registration, SignedIn},
     auth::Client,
     secret::{Purpose, SecretToken},
-    tenancy::RequestFacts,
 };
 use multitenancy_sqlx::SqliteStore;
 use multitenancy_testkit::{
@@ -144,9 +144,9 @@ impl App {
         let store = open(SqliteStore::builder(&common::url(directory))).await;
         let tenants = [provisioned(&store, "acme").await, provisioned(&store, "globex").await];
         let tenancy = Tenancy::builder(store.clone()).without_background_work().build().unwrap();
-        let mut realms = vec![tenancy.context(&RequestFacts::default()).await.unwrap()];
+        let mut realms = vec![tenancy.access().context(&RequestFacts::default()).await.unwrap()];
         for tenant in &tenants {
-            realms.push(tenancy.context(&naming(tenant)).await.unwrap());
+            realms.push(tenancy.access().context(&naming(tenant)).await.unwrap());
         }
         Self { store, tenancy, tenants, realms }
     }
@@ -156,13 +156,19 @@ impl App {
         let registration =
             Registration { email: email.parse().unwrap(), password: PASSWORD.into(), full_name: None };
         // The second time they are there.
-        drop(self.tenancy.register(realm, registration).await);
+        drop(self.tenancy.accounts().register(realm, registration).await);
         let credentials = Credentials { email, password: PASSWORD.into() };
-        self.tenancy.log_in(realm, credentials, Client::default()).await.unwrap()
+        self.tenancy
+            .accounts()
+            .log_in(realm, credentials, Client::default())
+            .await
+            .unwrap()
+            .complete()
+            .unwrap()
     }
 
     async fn refresh(&self, token: &str) -> multitenancy_core::Result<SignedIn> {
-        self.tenancy.refresh(&token.into(), &RequestFacts::default()).await
+        self.tenancy.accounts().refresh(&token.into(), &RequestFacts::default()).await
     }
 }
 
@@ -199,7 +205,8 @@ async fn s61_nothing_in_the_database_is_a_token() {
                 (refused.kind(), refused.code()),
                 (ErrorKind::Unauthenticated, "invalid_refresh_token")
             );
-            let refused = app.tenancy.authenticate(&token, &RequestFacts::default()).await.unwrap_err();
+            let refused =
+                app.tenancy.access().authenticate(&token, &RequestFacts::default()).await.unwrap_err();
             assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unauthenticated, "invalid_token"));
             offered += 1;
         }
@@ -209,6 +216,7 @@ async fn s61_nothing_in_the_database_is_a_token() {
     // The controls: the real ones are accepted, and one that is stored is found, in each form.
     for signed_in in &live {
         app.tenancy
+            .access()
             .authenticate(signed_in.access_token.expose_secret(), &RequestFacts::default())
             .await
             .unwrap();
@@ -240,7 +248,10 @@ async fn s70_a_token_is_of_its_purpose_and_its_plane() {
         let signed_in = app.sign_in(realm).await;
         let (access, refresh) = (signed_in.access_token.expose_secret(), signed_in.refresh_token.expose());
         let none = RequestFacts::default();
-        assert_eq!(app.tenancy.authenticate(refresh, &none).await.unwrap_err().code(), "invalid_token");
+        assert_eq!(
+            app.tenancy.access().authenticate(refresh, &none).await.unwrap_err().code(),
+            "invalid_token"
+        );
         assert_eq!(app.refresh(access).await.unwrap_err().code(), "invalid_refresh_token");
 
         let own = realm.plane();
@@ -250,7 +261,7 @@ async fn s70_a_token_is_of_its_purpose_and_its_plane() {
             assert_eq!(app.refresh(&rewritten).await.unwrap_err().code(), "invalid_refresh_token");
             if let Plane::Tenant(id) = other {
                 let facts = RequestFacts { tenant_keys: vec![id.into()], ..RequestFacts::default() };
-                let refused = app.tenancy.refresh(&refresh.into(), &facts).await.unwrap_err();
+                let refused = app.tenancy.accounts().refresh(&refresh.into(), &facts).await.unwrap_err();
                 assert_eq!(refused.code(), "tenant_mismatch");
             }
             let made_up = SecretToken::generate(Purpose::Refresh, other, app.tenancy.environment());
@@ -272,7 +283,7 @@ async fn s70_of_fifty_at_once_one_is_answered() {
         let mut callers = JoinSet::new();
         for _ in 0..50 {
             let (tenancy, token) = (app.tenancy.clone(), signed_in.refresh_token.expose().into());
-            callers.spawn(async move { tenancy.refresh(&token, &RequestFacts::default()).await });
+            callers.spawn(async move { tenancy.accounts().refresh(&token, &RequestFacts::default()).await });
         }
         let (mut answered, refused): (Vec<_>, Vec<_>) =
             callers.join_all().await.into_iter().partition(Result::is_ok);

@@ -38,9 +38,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             full_name: Some("Ada Lovelace".to_owned()),
         })
     };
-    let user = tenancy.register(&platform, registration()?).await?;
+    let user = tenancy.accounts().register(&platform, registration()?).await?;
     println!("user:   {} {}", user.email, user.id);
-    if let Err(refused) = tenancy.register(&platform, registration()?).await {
+    if let Err(refused) = tenancy.accounts().register(&platform, registration()?).await {
         println!("again:  {refused}");
     }
 

@@ -140,7 +140,7 @@ async fn one_failing_subscriber_retries_the_event() {
         password: "correct horse battery staple".into(),
         full_name: None,
     };
-    tenancy.register(&platform, registration).await.unwrap();
+    tenancy.accounts().register(&platform, registration).await.unwrap();
     let drained = tenancy.relay().drain(Plane::Control).await.unwrap();
     assert_eq!((drained.delivered, drained.retried), (0, 1));
     assert_eq!(*seen.lock().unwrap(), ["first", "second"]);

@@ -51,7 +51,7 @@ pub async fn compose(settings: &Settings) -> Result<Server> {
         builder.build()?
     } else {
         let tenancy = builder.without_background_work().build()?;
-        tenancy.resume_organizations().await?;
+        tenancy.organizations().resume().await?;
         tenancy
     };
     let config = AppConfig { prefix: settings.api_prefix.clone(), ..AppConfig::default() };

@@ -5,7 +5,7 @@ use axum::{
     http::request::Parts,
 };
 use multitenancy_core::{
-    Caller, Error, Permission, Result, Tenancy, error::code, tenancy::RequestFacts, tenant::ControlContext,
+    Caller, Error, Permission, Result, Tenancy, access::RequestFacts, error::code, tenant::ControlContext,
 };
 
 use crate::{
@@ -101,7 +101,7 @@ where
         let tenancy = Tenancy::from_ref(state);
         let token = facts::bearer_token(&parts.headers)?.ok_or_else(unauthenticated)?;
         let facts = RequestFacts { request_id: request_id(parts), ..RequestFacts::default() };
-        let caller = tenancy.authenticate(token, &facts).await?;
+        let caller = tenancy.access().authenticate(token, &facts).await?;
         record(parts, &caller);
         Ok(Self(caller))
     }
@@ -120,7 +120,7 @@ pub(super) async fn caller(parts: &mut Parts, tenancy: &Tenancy) -> Result<Optio
         return Ok(None);
     };
     let facts = facts::read(parts, tenancy.resolution())?;
-    let caller = Arc::new(tenancy.authenticate(token, &facts).await?);
+    let caller = Arc::new(tenancy.access().authenticate(token, &facts).await?);
     record(parts, &caller);
     parts.extensions.insert(Known(caller.clone()));
     Ok(Some(caller))

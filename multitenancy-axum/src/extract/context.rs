@@ -34,7 +34,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let tenancy = Tenancy::from_ref(state);
         let facts = facts::read(parts, tenancy.resolution())?;
-        let context = tenancy.context(&facts).await?;
+        let context = tenancy.access().context(&facts).await?;
         RequestScope::record(parts, context.plane(), None);
         Ok(Self(context))
     }

@@ -37,7 +37,7 @@ where
             return Ok(Self(caller.tenant_context()?.clone()));
         }
         let facts = facts::read(parts, tenancy.resolution())?;
-        let context = tenancy.tenant_context(&facts).await?;
+        let context = tenancy.access().tenant_context(&facts).await?;
         RequestScope::record(parts, Plane::Tenant(context.tenant_id()), None);
         Ok(Self(context))
     }

@@ -38,7 +38,7 @@ pub fn openapi(tenancy: &Tenancy, prefix: &str) -> OpenApi {
     let prefix = Prefix::lenient(prefix);
     let mut document = head().nest(prefix.as_str(), endpoints);
     document.merge(system::documented().into_openapi());
-    requests::describe_password(&mut document, tenancy.password_policy());
+    requests::describe_password(&mut document, tenancy.accounts().password_policy());
     for operation in operations(&mut document) {
         answers::complete(operation);
     }

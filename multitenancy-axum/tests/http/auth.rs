@@ -215,7 +215,7 @@ async fn session_records_its_client() {
     let response = tower::ServiceExt::oneshot(api.router.clone(), request).await.unwrap();
     let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
     let tokens: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    let claims = api.tenancy.tokens().verify(tokens["access_token"].as_str().unwrap()).unwrap();
+    let claims = api.tenancy.access().tokens().verify(tokens["access_token"].as_str().unwrap()).unwrap();
     let mut unit = api.tenancy.store().read_control(&ControlContext::system("test")).await.unwrap();
     let session = unit.sessions().find(claims.sid).await.unwrap().unwrap();
     assert_eq!(session.client.ip.as_deref(), Some("192.0.2.7"));

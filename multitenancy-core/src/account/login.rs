@@ -3,6 +3,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Accounts;
 use crate::{
     access::Context,
     auth::{Client, Scope, Session, SessionCreated, Verification},
@@ -10,7 +11,6 @@ use crate::{
     id::{SessionId, TenantId, UserId},
     secret::{Purpose, SecretToken},
     store::{UnitOfWork, UnitOfWorkExt},
-    tenancy::Tenancy,
     user::{Email, User, UserLoggedIn},
 };
 
@@ -40,10 +40,40 @@ pub struct SignedIn {
     pub user: User,
 }
 
+/// How far a login has come.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum SignIn {
+    /// The user is signed in.
+    Complete(Box<SignedIn>),
+    /// The password is proven, and a second factor is asked for. No use case answers so yet.
+    Challenge(Challenge),
+}
+
+impl SignIn {
+    /// The tokens, for callers that know no further step; an internal error when one is asked for.
+    pub fn complete(self) -> Result<SignedIn> {
+        match self {
+            Self::Complete(signed_in) => Ok(*signed_in),
+            Self::Challenge(_) => Err(Error::internal("the sign-in asks for a second factor")),
+        }
+    }
+}
+
+/// A second factor that is asked for. It gives no access: the ticket is good for answering and for nothing else.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Challenge {
+    /// Names this sign-in to the use case that takes the answer. Opaque.
+    pub ticket: SecretString,
+    /// The ways to answer that this user has, such as `totp`; an open set.
+    pub ways: Vec<String>,
+}
+
 /// No password is longer, so none is hashed that is (S35).
 const MAX_PASSWORD_BYTES: usize = 1024;
 
-impl Tenancy {
+impl Accounts {
     /// Signs somebody in, on the platform or in a tenant, as `context` says; publishes `session.created` and
     /// `user.logged_in`.
     ///
@@ -55,12 +85,12 @@ impl Tenancy {
         context: &Context,
         credentials: Credentials,
         client: Client,
-    ) -> Result<SignedIn> {
+    ) -> Result<SignIn> {
         let Credentials { email, password } = credentials;
         if password.expose_secret().len() > MAX_PASSWORD_BYTES {
             return Err(invalid_credentials());
         }
-        let mut unit = context.read(self.store()).await?;
+        let mut unit = context.read(self.access.store()).await?;
         let user = match email.parse::<Email>() {
             Ok(email) => unit.users().find_by_email(&email).await?,
             Err(_) => None,
@@ -69,16 +99,16 @@ impl Tenancy {
         let stored = unit.users().password_hash(user.as_ref().map_or(nobody, |user| user.id)).await?;
         drop(unit);
 
-        let verification = self.inner.hasher.verify(password.clone(), stored.clone()).await?;
+        let verification = self.hasher.verify(password.clone(), stored.clone()).await?;
         let (Some(user), Verification::Right | Verification::RightButOutdated) = (user, verification) else {
             return Err(invalid_credentials());
         };
         let rehashed = match verification {
-            Verification::RightButOutdated => Some(self.inner.hasher.hash(password).await?),
+            Verification::RightButOutdated => Some(self.hasher.hash(password).await?),
             _ => None,
         };
 
-        let mut unit = context.begin(self.store()).await?;
+        let mut unit = context.begin(self.access.store()).await?;
         // What was true before the hashing may not be any more.
         let user = unit.users().find_for_update(user.id).await?.ok_or_else(invalid_credentials)?;
         if unit.users().password_hash(user.id).await? != stored {
@@ -89,7 +119,7 @@ impl Tenancy {
         }
         let signed_in = self.begin_session(&mut *unit, context, user, client).await?;
         unit.commit().await?;
-        Ok(signed_in)
+        Ok(SignIn::Complete(Box::new(signed_in)))
     }
 
     /// Begins a session of `user` in `unit`, which the caller commits.
@@ -103,9 +133,9 @@ impl Tenancy {
         if !user.is_active {
             return Err(Error::of(code::ACCOUNT_INACTIVE));
         }
-        let environment = self.environment();
+        let environment = self.access.environment();
         let now = environment.now();
-        let lifetime = TimeDelta::from_std(self.inner.session_lifetime).map_err(Error::internal)?;
+        let lifetime = TimeDelta::from_std(self.config.session_lifetime).map_err(Error::internal)?;
         let session = Session {
             id: SessionId::generate(environment),
             user_id: user.id,
@@ -131,11 +161,11 @@ impl Tenancy {
         session: SessionId,
         refresh_token: SecretToken,
     ) -> Result<SignedIn> {
-        let access_token = self.inner.tokens.issue(context.plane(), user.id, session, &user.roles)?;
+        let access_token = self.access.tokens().issue(context.plane(), user.id, session, &user.roles)?;
         Ok(SignedIn {
             access_token: access_token.into(),
             refresh_token,
-            expires_in: self.inner.tokens.ttl(),
+            expires_in: self.access.tokens().ttl(),
             scope: context.scope(),
             tenant_id: context.plane().tenant(),
             user,

@@ -1,26 +1,26 @@
+use super::Accounts;
 use crate::{
-    access::Caller,
+    access::{Caller, live_user},
     error::{Error, Result, code},
     store::UnitOfWorkExt,
-    tenancy::{Tenancy, live_user},
     user::{ProfileUpdate, User, UserUpdated},
 };
 
-impl Tenancy {
+impl Accounts {
     /// The caller's own user.
     pub async fn profile(&self, caller: &Caller) -> Result<User> {
-        let mut unit = caller.context.read(self.store()).await?;
+        let mut unit = caller.context.read(self.access.store()).await?;
         unit.users().find(caller.user_id).await?.ok_or_else(gone)
     }
 
     /// Changes the caller's own profile, and nothing else of the user (S78); publishes `user.updated` when
     /// something really changed. 422 when a value is refused.
     pub async fn update_profile(&self, caller: &Caller, update: ProfileUpdate) -> Result<User> {
-        let mut unit = caller.context.begin(self.store()).await?;
+        let mut unit = caller.context.begin(self.access.store()).await?;
         // The body may have taken its time since the caller was let in.
         live_user(&mut *unit, caller.session_id, caller.user_id).await?;
         let mut user = unit.users().find_for_update(caller.user_id).await?.ok_or_else(gone)?;
-        let changed = update.apply(&mut user, self.environment().now())?;
+        let changed = update.apply(&mut user, self.access.environment().now())?;
         if !changed.is_empty() {
             unit.users().update(&user).await?;
             unit.publish(UserUpdated { user_id: user.id, changed }).await?;

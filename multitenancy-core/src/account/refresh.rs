@@ -1,18 +1,17 @@
 use secrecy::{ExposeSecret, SecretString};
 
-use super::SignedIn;
+use super::{Accounts, SignedIn};
 use crate::{
-    access::{Caller, Context},
+    access::{Caller, Context, RequestFacts, require_membership},
     actor::Origin,
     auth::SessionRevoked,
     error::{Error, ErrorKind, Result, code},
     id::{Plane, SessionId, UserId},
     secret::{Purpose, SecretToken},
     store::UnitOfWorkExt,
-    tenancy::{RequestFacts, Tenancy, require_membership},
 };
 
-impl Tenancy {
+impl Accounts {
     /// Exchanges a refresh token for its successor and a new access token. The token is spent by one
     /// compare-and-set (S62).
     ///
@@ -24,7 +23,7 @@ impl Tenancy {
         let tenant = match spent.plane() {
             Plane::Control => None,
             Plane::Tenant(id) => {
-                let found = self.find_tenant(&id.into()).await?;
+                let found = self.access.find_tenant(&id.into()).await?;
                 let tenant = found.ok_or_else(invalid_refresh_token)?;
                 tenant.require_active().map_err(|_| invalid_refresh_token())?;
                 Some(tenant)
@@ -33,9 +32,9 @@ impl Tenancy {
         facts.require_agreement(tenant.as_deref())?;
         let context = Context::resolved(tenant, Origin::anonymous(facts.request_id.clone()));
 
-        let environment = self.environment();
+        let environment = self.access.environment();
         let successor = SecretToken::generate(Purpose::Refresh, context.plane(), environment);
-        let mut unit = context.begin(self.store()).await?;
+        let mut unit = context.begin(self.access.store()).await?;
         let session = unit
             .sessions()
             .rotate(&spent.digest(), &successor.digest(), environment.now())
@@ -43,7 +42,7 @@ impl Tenancy {
             .ok_or_else(invalid_refresh_token)?;
         let user = unit.users().find(session.user_id).await?.filter(|user| user.is_active);
         let user = user.ok_or_else(invalid_refresh_token)?;
-        require_membership(&**self.store(), context.plane(), &user).await.map_err(|error| {
+        require_membership(&**self.access.store(), context.plane(), &user).await.map_err(|error| {
             if error.kind() == ErrorKind::Unauthenticated { invalid_refresh_token() } else { error }
         })?;
         let signed_in = self.signed_in(&context, user, session.id, successor)?;
@@ -63,19 +62,19 @@ impl Tenancy {
     /// Ends the session of an access token: [`log_out`](Self::log_out) for a session that may have ended before, or
     /// whose user is not active any more.
     ///
-    /// 401 `invalid_token` when the token is not good; 403 as [`authenticate`](Self::authenticate).
+    /// 401 `invalid_token` when the token is not good; 403 as [`Access::authenticate`](crate::access::Access::authenticate).
     pub async fn log_out_token(&self, access_token: &str, facts: &RequestFacts) -> Result<()> {
-        let (claims, context) = self.token_context(access_token, facts).await?;
+        let (claims, context) = self.access.token_context(access_token, facts).await?;
         self.end_session(&context, claims.sub, claims.sid).await
     }
 
     async fn end_session(&self, context: &Context, user_id: UserId, session_id: SessionId) -> Result<()> {
-        let mut unit = context.begin(self.store()).await?;
-        if unit.sessions().revoke(session_id, self.environment().now()).await? {
+        let mut unit = context.begin(self.access.store()).await?;
+        if unit.sessions().revoke(session_id, self.access.environment().now()).await? {
             unit.publish(SessionRevoked { session_id, user_id }).await?;
         }
         unit.commit().await?;
-        self.inner.principals.forget(context.plane(), session_id);
+        self.access.forget_session(context.plane(), session_id);
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 use secrecy::SecretString;
 
+use super::Accounts;
 use crate::{
     access::Context,
     error::{Error, Result, both, code},
     id::UserId,
     store::UnitOfWorkExt,
-    tenancy::Tenancy,
     user::{Email, ProfileUpdate, Role, User, UserCreated, email_taken},
 };
 
@@ -20,18 +20,18 @@ pub struct Registration {
     pub full_name: Option<String>,
 }
 
-impl Tenancy {
+impl Accounts {
     /// Registers a user on the platform or in a tenant, as `context` says, with the role `member`; publishes
     /// `user.created`.
     ///
-    /// 403 `registration_closed` where [tenants take in nobody](crate::TenancyBuilder::tenant_registration), 422 naming
+    /// 403 `registration_closed` where [tenants are closed](super::AccountConfig::tenant_registration), 422 naming
     /// every refused value, 409 `email_taken`, 503 when too many passwords wait to be hashed.
     pub async fn register(&self, context: &Context, registration: Registration) -> Result<User> {
-        if context.tenant().is_some() && !self.inner.tenant_registration {
+        if context.tenant().is_some() && !self.config.tenant_registration {
             return Err(Error::of(code::REGISTRATION_CLOSED));
         }
         let Registration { email, password, full_name } = registration;
-        let environment = self.environment();
+        let environment = self.access.environment();
         let now = environment.now();
         let email = email.parse::<Email>();
         // A password is not judged by an address that is refused: it may be of any length.
@@ -45,20 +45,20 @@ impl Tenancy {
             .chain(user.profile.full_name.as_deref())
             .map(str::to_owned)
             .collect();
-        let policy = self.inner.password_policy.clone();
-        let judged = self.inner.hasher.judge(policy, password.clone(), user.email.clone(), names).await;
+        let policy = self.config.password_policy.clone();
+        let judged = self.hasher.judge(policy, password.clone(), user.email.clone(), names).await;
         both(email, both(named, judged))?;
 
         // An address that is taken is refused before the work of hashing, and again by the store.
-        let mut unit = context.read(self.store()).await?;
+        let mut unit = context.read(self.access.store()).await?;
         let taken = unit.users().find_by_email(&user.email).await?.is_some();
         drop(unit);
         if taken {
             return Err(email_taken());
         }
-        let hash = self.inner.hasher.hash(password).await?;
+        let hash = self.hasher.hash(password).await?;
 
-        let mut unit = context.begin(self.store()).await?;
+        let mut unit = context.begin(self.access.store()).await?;
         unit.users().insert(&user, Some(&hash)).await?;
         unit.publish(UserCreated { user_id: user.id, platform_user_id: None }).await?;
         unit.commit().await?;

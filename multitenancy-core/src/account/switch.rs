@@ -1,14 +1,13 @@
-use super::SignedIn;
+use super::{Accounts, SignedIn};
 use crate::{
-    access::{Caller, Context},
+    access::{Caller, Context, RequestFacts, live_user},
     actor::{Actor, Origin},
     auth::Client,
     error::Result,
-    tenancy::{RequestFacts, Tenancy, live_user},
     tenant::TenantKey,
 };
 
-impl Tenancy {
+impl Accounts {
     /// Lets a user of the platform enter a tenant they belong to, as their user there. The membership is read now,
     /// not believed from a token (S67). What `facts` name is where they go, not where they are.
     ///
@@ -23,8 +22,8 @@ impl Tenancy {
         client: Client,
     ) -> Result<SignedIn> {
         let control = caller.control_context()?;
-        let tenant = self.find_tenant(key).await?.ok_or_else(crate::tenant::not_found)?;
-        let mut unit = self.store().read_control(control).await?;
+        let tenant = self.access.find_tenant(key).await?.ok_or_else(crate::tenant::not_found)?;
+        let mut unit = self.access.store().read_control(control).await?;
         live_user(&mut *unit, caller.session_id, caller.user_id).await?;
         let membership = unit.memberships().find(tenant.id, caller.user_id).await?;
         drop(unit);
@@ -36,7 +35,7 @@ impl Tenancy {
         let actor = Actor::PlatformUser { id: caller.user_id };
         let request_id = control.origin().request_id.clone();
         let context = Context::resolved(Some(tenant), Origin { actor, request_id });
-        let mut unit = context.begin(self.store()).await?;
+        let mut unit = context.begin(self.access.store()).await?;
         let user = unit.users().find_by_platform_user(caller.user_id).await?;
         let user = user.ok_or_else(crate::tenant::not_found)?;
         let signed_in = self.begin_session(&mut *unit, &context, user, client).await?;

@@ -1,12 +1,11 @@
 use tracing::Instrument;
 
-use super::provision;
+use super::{Organizations, provision};
 use crate::{
-    access::Caller,
+    access::{Caller, live_user},
     error::{Error, Result, both},
     id::{SessionId, TenantId, UserId},
     store::Store,
-    tenancy::{Tenancy, live_user},
     tenant::{
         ControlContext, Isolation, Membership, Plan, Slug, Tenant, TenantName, TenantSettings, TenantStatus,
     },
@@ -23,7 +22,7 @@ pub struct NewOrganization {
     pub isolation: Option<Isolation>,
 }
 
-impl Tenancy {
+impl Organizations {
     /// Creates an organization that the caller, a user of the platform, owns: registry row, storage, tenant
     /// migrations, owner, active, `tenant.created`.
     ///
@@ -31,11 +30,11 @@ impl Tenancy {
     /// at once, what a crash has left is finished at the next start (S116).
     ///
     /// 409 `slug_taken`, 422 `slug_reserved`, or `slug_required` when none can be made from the name, 403 `wrong_scope`.
-    pub async fn create_organization(&self, caller: &Caller, new: NewOrganization) -> Result<Tenant> {
+    pub async fn create(&self, caller: &Caller, new: NewOrganization) -> Result<Tenant> {
         let control = caller.control_context()?.clone();
         let tenant = self.new_tenant(caller.user_id(), new)?;
-        let (store, session) = (self.store().clone(), caller.session_id());
-        let creations = self.inner.creations.clone();
+        let (store, session) = (self.access.store().clone(), caller.session_id());
+        let creations = self.creations.clone();
         let creation = async move {
             let _turn = creations.acquire_owned().await.map_err(Error::internal)?;
             register(&*store, &control, session, &tenant).await?;
@@ -50,7 +49,7 @@ impl Tenancy {
             None => Slug::derive(&new.name),
         };
         let (slug, isolation) = both(slug, self.isolation(new.isolation))?;
-        let environment = self.environment();
+        let environment = self.access.environment();
         let now = environment.now();
         Ok(Tenant {
             id: TenantId::generate(environment),
@@ -68,7 +67,7 @@ impl Tenancy {
     }
 
     fn isolation(&self, wanted: Option<Isolation>) -> Result<Isolation> {
-        let known = self.store().isolations();
+        let known = self.access.store().isolations();
         match wanted {
             Some(isolation) if known.contains(&isolation) => Ok(isolation),
             Some(_) => {

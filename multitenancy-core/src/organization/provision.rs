@@ -3,30 +3,30 @@
 
 use std::sync::Arc;
 
+use super::Organizations;
 use crate::{
     environment::Timestamp,
     error::{Error, Result, code},
     id::{TenantId, UserId},
     page::PageRequest,
     store::{Store, UnitOfWorkExt, change_status},
-    tenancy::Tenancy,
     tenant::{ControlContext, Tenant, TenantContext, TenantCreated, TenantStatus},
     user::{Role, User, UserCreated},
 };
 
 const REASON: &str = "provisioning";
 
-impl Tenancy {
+impl Organizations {
     /// Finishes, or else undoes, what processes before this one have left half made. Part of the background work;
     /// call it by hand where that is switched off.
     ///
     /// Returns how many organizations were finished or undone.
-    pub async fn resume_organizations(&self) -> Result<usize> {
-        resume(&**self.store(), self.inner.started_at).await
+    pub async fn resume(&self) -> Result<usize> {
+        resume(&**self.access.store(), self.started_at).await
     }
 }
 
-/// See [`Tenancy::resume_organizations`]. What was registered after `before` belongs to a request that is still
+/// See [`Organizations::resume`]. What was registered after `before` belongs to a request that is still
 /// running.
 pub(crate) async fn resume(store: &dyn Store, before: Timestamp) -> Result<usize> {
     let mut resumed = 0;

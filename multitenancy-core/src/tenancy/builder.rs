@@ -1,15 +1,16 @@
 use std::{env::VarError, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 
-use super::{Inner, Tenancy, directory::TenantDirectory, principals::Principals, worker::Worker};
+use super::{Inner, Tenancy, worker::Worker};
 use crate::{
-    account::Welcome,
+    access::Access,
+    account::{AccountConfig, Accounts, Welcome},
     auth::{AccessTokens, HashingConfig, KeyRing, PasswordHasher, PasswordPolicy, SigningKey, TokenConfig},
     bus::{EventBus, InProcessBus, Subscription},
     error::{Error, Result},
     mail::{LogMailer, Mailer},
+    organization::Organizations,
     permission::{Grants, GrantsBuilder, Permission},
     relay::{Relay, RelayConfig},
     store::Store,
@@ -23,9 +24,7 @@ pub struct TenancyBuilder {
     keys: Option<KeyRing>,
     tokens: TokenConfig,
     hashing: HashingConfig,
-    password_policy: PasswordPolicy,
-    session_lifetime: Duration,
-    tenant_registration: bool,
+    accounts: AccountConfig,
     tenant_cache_ttl: Duration,
     resolution: Resolution,
     grants: GrantsBuilder,
@@ -39,14 +38,8 @@ pub struct TenancyBuilder {
 /// The variable [`TenancyBuilder::build`] reads when no key was given.
 const SECRET_VARIABLE: &str = "JWT_SECRET";
 
-/// The longest a setting of days may be; beyond lie mistakes, and the ends of the calendar.
+/// The longest a tenant is remembered.
 const YEAR: Duration = Duration::from_secs(31_536_000);
-
-/// How many sessions' principals, and how many tenants, are kept in memory.
-const CACHED: usize = 10_000;
-
-/// How many organizations are made at once; others wait. Each takes turns on the registry with everybody else.
-const CREATIONS: usize = 8;
 
 impl TenancyBuilder {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
@@ -55,9 +48,7 @@ impl TenancyBuilder {
             keys: None,
             tokens: TokenConfig::default(),
             hashing: HashingConfig::default(),
-            password_policy: PasswordPolicy::default(),
-            session_lifetime: Duration::from_secs(604_800),
-            tenant_registration: true,
+            accounts: AccountConfig::default(),
             tenant_cache_ttl: Duration::from_secs(3600),
             resolution: Resolution::default(),
             grants: Grants::builder(),
@@ -93,14 +84,14 @@ impl TenancyBuilder {
     /// Which new passwords are accepted. Default: [`PasswordPolicy::default`].
     #[must_use]
     pub fn password_policy(mut self, policy: PasswordPolicy) -> Self {
-        self.password_policy = policy;
+        self.accounts.password_policy = policy;
         self
     }
 
     /// How long a session goes on, used or not: 1 s to 365 days. Default 604,800 s (7 days).
     #[must_use]
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
-        self.session_lifetime = lifetime;
+        self.accounts.session_lifetime = lifetime;
         self
     }
 
@@ -108,7 +99,7 @@ impl TenancyBuilder {
     /// tenant's data is not for everybody who knows its name.
     #[must_use]
     pub fn tenant_registration(mut self, open: bool) -> Self {
-        self.tenant_registration = open;
+        self.accounts.tenant_registration = open;
         self
     }
 
@@ -163,7 +154,7 @@ impl TenancyBuilder {
     }
 
     /// Without the task that relays events and finishes what a crash has left: for tests, which drive
-    /// [`Tenancy::relay`] and [`Tenancy::resume_organizations`] by hand, and for processes that leave both to another.
+    /// [`Tenancy::relay`] and [`Organizations::resume`] by hand, and for processes that leave both to another.
     #[must_use]
     pub fn without_background_work(mut self) -> Self {
         self.background = false;
@@ -178,10 +169,6 @@ impl TenancyBuilder {
     /// at all, and a value out of its bounds are errors that say what to do (S51).
     pub fn build(self) -> Result<Tenancy> {
         self.resolution.check()?;
-        if !(Duration::from_secs(1)..=YEAR).contains(&self.session_lifetime) {
-            let seconds = self.session_lifetime.as_secs();
-            return Err(Error::config(format!("a session must last 1 s to 365 days, not {seconds} s")));
-        }
         if self.tenant_cache_ttl > YEAR {
             let seconds = self.tenant_cache_ttl.as_secs();
             return Err(Error::config(format!(
@@ -198,25 +185,22 @@ impl TenancyBuilder {
         for subscription in self.subscriptions {
             bus.subscribe(subscription)?;
         }
-        let directory = TenantDirectory::new(store.clone(), self.tenant_cache_ttl, CACHED);
+        let tokens = AccessTokens::new(self.tokens, keys, environment.clone())?;
+        let access = Access::new(store.clone(), tokens, self.tenant_cache_ttl);
+        let hasher = PasswordHasher::new(&self.hashing, environment)?;
+        let accounts = Accounts::new(access.clone(), hasher, self.accounts)?;
+        let organizations = Organizations::new(access.clone());
         let relay = Relay::new(store.clone(), bus.clone(), self.relay);
         let inner = Inner {
-            tokens: AccessTokens::new(self.tokens, keys, environment.clone())?,
-            hasher: PasswordHasher::new(&self.hashing, environment.clone())?,
-            principals: Principals::new(CACHED),
-            password_policy: self.password_policy,
-            session_lifetime: self.session_lifetime,
-            tenant_registration: self.tenant_registration,
-            creations: Arc::new(Semaphore::new(CREATIONS)),
             resolution: self.resolution,
             grants: self.grants.build()?,
-            started_at: environment.now(),
-            _worker: if self.background { Some(Worker::spawn(store.clone(), relay.clone())?) } else { None },
-            directory,
+            _worker: if self.background { Some(Worker::spawn(store, relay.clone())?) } else { None },
+            access,
+            accounts,
+            organizations,
             relay,
             mailer,
             bus,
-            store,
         };
         Ok(Tenancy { inner: Arc::new(inner) })
     }

@@ -1,56 +1,32 @@
-//! The application's composition: a store, and every service wired to it.
+//! The application's composition: a store, and every service wired to it. Nothing imports it.
 
-mod authenticate;
 mod builder;
-mod directory;
-mod principals;
 mod worker;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-pub(crate) use self::principals::{live_user, require_membership};
-pub use self::{authenticate::RequestFacts, builder::TenancyBuilder};
-use self::{directory::TenantDirectory, principals::Principals, worker::Worker};
-use tokio::sync::Semaphore;
-
+pub use self::builder::TenancyBuilder;
+use self::worker::Worker;
 use crate::{
-    auth::{AccessTokens, PasswordHasher, PasswordPolicy},
-    bus::EventBus,
-    environment::{Environment, Timestamp},
-    error::Result,
-    mail::Mailer,
-    permission::Grants,
-    relay::Relay,
-    store::Store,
-    tenant::{Resolution, Tenant, TenantKey},
+    access::Access, account::Accounts, bus::EventBus, environment::Environment, mail::Mailer,
+    organization::Organizations, permission::Grants, relay::Relay, store::Store, tenant::Resolution,
 };
 
 /// The composed application. Cheap to clone; the background work ends with the last clone.
-///
-/// Its methods are the use cases: registering and signing in in `account`, creating organizations in
-/// `organization`, finding out whom a request belongs to here.
 #[derive(Clone)]
 pub struct Tenancy {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner {
-    pub store: Arc<dyn Store>,
-    pub directory: TenantDirectory,
-    pub principals: Principals,
-    pub tokens: AccessTokens,
-    pub hasher: PasswordHasher,
-    pub password_policy: PasswordPolicy,
-    pub session_lifetime: Duration,
-    pub tenant_registration: bool,
-    /// Bounds how many organizations are made at once.
-    pub creations: Arc<Semaphore>,
-    pub resolution: Resolution,
-    pub grants: Grants,
-    pub mailer: Arc<dyn Mailer>,
-    pub bus: Arc<dyn EventBus>,
-    pub relay: Relay,
-    pub started_at: Timestamp,
+struct Inner {
+    access: Access,
+    accounts: Accounts,
+    organizations: Organizations,
+    resolution: Resolution,
+    grants: Grants,
+    mailer: Arc<dyn Mailer>,
+    bus: Arc<dyn EventBus>,
+    relay: Relay,
     /// Held for its drop.
     _worker: Option<Worker>,
 }
@@ -66,14 +42,29 @@ impl Tenancy {
         TenancyBuilder::new(store)
     }
 
+    /// Who asks, and for whom.
+    pub fn access(&self) -> &Access {
+        &self.inner.access
+    }
+
+    /// Registering, signing in and out, and the own profile.
+    pub fn accounts(&self) -> &Accounts {
+        &self.inner.accounts
+    }
+
+    /// Creating organizations, and reading them.
+    pub fn organizations(&self) -> &Organizations {
+        &self.inner.organizations
+    }
+
     /// The store.
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.inner.store
+        self.inner.access.store()
     }
 
     /// The time and randomness of the store.
     pub fn environment(&self) -> &Environment {
-        self.inner.store.environment()
+        self.inner.access.environment()
     }
 
     /// Which role may do what.
@@ -84,11 +75,6 @@ impl Tenancy {
     /// How a request names its tenant.
     pub fn resolution(&self) -> &Resolution {
         &self.inner.resolution
-    }
-
-    /// Which new passwords are accepted.
-    pub fn password_policy(&self) -> &PasswordPolicy {
-        &self.inner.password_policy
     }
 
     /// The event bus, to subscribe to.
@@ -104,16 +90,6 @@ impl Tenancy {
     /// The relay, to drive by hand where the background work is switched off.
     pub fn relay(&self) -> &Relay {
         &self.inner.relay
-    }
-
-    /// The access tokens.
-    pub fn tokens(&self) -> &AccessTokens {
-        &self.inner.tokens
-    }
-
-    /// The tenant of any status that `key` names.
-    pub async fn find_tenant(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>> {
-        self.inner.directory.find(key, self.environment().now()).await
     }
 }
 

@@ -164,7 +164,7 @@ async fn s37_registering_knows_the_names() {
     ] {
         let mut wanted = registration(address);
         (wanted.password, wanted.full_name) = (password.into(), full_name.map(str::to_owned));
-        let refused = multitenancy_testkit::failure(app.tenancy.register(&realm, wanted).await);
+        let refused = multitenancy_testkit::failure(app.tenancy.accounts().register(&realm, wanted).await);
         assert_eq!(
             (refused.fields()[0].field.as_str(), refused.fields()[0].code),
             ("password", "too_common"),
@@ -173,5 +173,5 @@ async fn s37_registering_knows_the_names() {
     }
     let mut wanted = registration(ADA);
     wanted.password = PASSWORD.into();
-    app.tenancy.register(&realm, wanted).await.unwrap();
+    app.tenancy.accounts().register(&realm, wanted).await.unwrap();
 }

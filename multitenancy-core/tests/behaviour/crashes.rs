@@ -68,7 +68,7 @@ impl Process {
         let ended = runtime.block_on(async {
             let creating = tokio::spawn({
                 let (tenancy, ada) = (tenancy.clone(), ada.clone());
-                async move { tenancy.create_organization(&ada, organization(&self.slug())).await }
+                async move { tenancy.organizations().create(&ada, organization(&self.slug())).await }
             });
             while !creating.is_finished() && calls.load(Ordering::Acquire) < self.step {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -97,12 +97,12 @@ async fn sweep(crash: Crash, moment: Moment, fails: bool) -> usize {
 
         app.clock.advance(Duration::from_secs(1));
         let next = builder(store.clone()).build().unwrap();
-        next.resume_organizations().await.unwrap();
+        next.organizations().resume().await.unwrap();
         assert_nothing_orphaned(&app.store, &provisioned).await;
-        assert_eq!(next.resume_organizations().await.unwrap(), 0, "{process:?}: nothing is left to do");
+        assert_eq!(next.organizations().resume().await.unwrap(), 0, "{process:?}: nothing is left to do");
 
-        if next.find_tenant(&process.slug().parse().unwrap()).await.unwrap().is_none() {
-            next.create_organization(&ada, organization(&process.slug())).await.unwrap();
+        if next.access().find_tenant(&process.slug().parse().unwrap()).await.unwrap().is_none() {
+            next.organizations().create(&ada, organization(&process.slug())).await.unwrap();
             assert_nothing_orphaned(&app.store, &provisioned).await;
         }
         let events = published(&app.store, &fixtures::control()).await;
@@ -144,13 +144,13 @@ async fn s116_what_is_still_being_made_is_left_alone() {
         multitenancy_core::Tenant { owner_id: ada.user_id(), ..fixtures::tenant(&*app.store, "acme") };
     fixtures::register(&*app.store, &waiting).await;
     assert_eq!(
-        app.tenancy.resume_organizations().await.unwrap(),
+        app.tenancy.organizations().resume().await.unwrap(),
         0,
         "registered when this process was there already"
     );
     app.clock.advance(Duration::from_secs(1));
     let next = builder(app.store.clone()).build().unwrap();
-    assert_eq!(next.resume_organizations().await.unwrap(), 1);
+    assert_eq!(next.organizations().resume().await.unwrap(), 1);
     assert_eq!(registered(&app.store).await[0].status, TenantStatus::Active);
 }
 
@@ -167,7 +167,7 @@ async fn s116_one_that_can_not_be_finished_holds_up_no_other() {
     }
     app.clock.advance(Duration::from_secs(1));
     let next = builder(app.store.clone()).build().unwrap();
-    assert_eq!(next.resume_organizations().await.unwrap(), 3);
+    assert_eq!(next.organizations().resume().await.unwrap(), 3);
     let left: Vec<_> = registered(&app.store)
         .await
         .into_iter()
@@ -223,7 +223,7 @@ async fn s116_who_loses_the_registration_removes_the_storage() {
     let ada = app.caller(&app.platform().await, ADA).await;
     let creating = tokio::spawn({
         let (tenancy, ada) = (app.tenancy.clone(), ada.clone());
-        async move { tenancy.create_organization(&ada, organization("acme")).await }
+        async move { tenancy.organizations().create(&ada, organization("acme")).await }
     });
     arrived.acquire().await.unwrap().forget();
     app.clock.advance(Duration::from_secs(1));
@@ -231,7 +231,7 @@ async fn s116_who_loses_the_registration_removes_the_storage() {
         if call.name == "provision" { Err(Error::internal("the disk is full")) } else { Ok(()) }
     };
     let other = builder(Arc::new(ProbedStore::new(app.store.clone(), fail))).build().unwrap();
-    assert_eq!(other.resume_organizations().await.unwrap(), 1);
+    assert_eq!(other.organizations().resume().await.unwrap(), 1);
     assert_eq!(registered(&app.store).await, []);
     go.add_permits(1);
     assert!(creating.await.unwrap().is_err());

@@ -40,7 +40,7 @@ async fn s8_the_background_touches_the_tenant_at_hand_alone() {
     let (owner, _) = app.owner_of("globex").await;
     let mut tenants = Vec::new();
     for slug in ["acme", "globex"] {
-        let realm = app.tenancy.context(&crate::support::naming(&[slug])).await.unwrap();
+        let realm = app.tenancy.access().context(&crate::support::naming(&[slug])).await.unwrap();
         app.caller(&realm, ADA).await;
         tenants.push(realm.plane());
     }
@@ -60,7 +60,7 @@ async fn s8_the_background_touches_the_tenant_at_hand_alone() {
     };
     assert_eq!(unfinished.status, TenantStatus::Provisioning);
     fixtures::register(&*app.store, &unfinished).await;
-    assert_eq!(app.tenancy.resume_organizations().await.unwrap(), 1);
+    assert_eq!(app.tenancy.organizations().resume().await.unwrap(), 1);
     assert_eq!(touched(&planes), [Plane::Control, Plane::Tenant(unfinished.id)]);
 }
 

@@ -1,6 +1,6 @@
 //! Evidence is of the moment it was given: what writes in its name looks again.
 
-use multitenancy_core::{Role, tenancy::RequestFacts, user::ProfileUpdate};
+use multitenancy_core::{Role, access::RequestFacts, user::ProfileUpdate};
 
 use crate::support::{ADA, App, code, organization};
 
@@ -15,14 +15,20 @@ async fn s66_evidence_of_an_ended_session_writes_nothing() {
     let (ada, acme) = app.owner_of("acme").await;
     let (_, realm) = app.tenant("globex").await;
     let bob = app.caller(&realm, ADA).await;
-    assert_eq!(app.tenancy.update_profile(&bob, renamed()).await.unwrap().roles, [Role::MEMBER]);
-    app.tenancy.log_out(&bob).await.unwrap();
+    assert_eq!(app.tenancy.accounts().update_profile(&bob, renamed()).await.unwrap().roles, [Role::MEMBER]);
+    app.tenancy.accounts().log_out(&bob).await.unwrap();
     let again = ProfileUpdate { phone: Some("1".into()), ..ProfileUpdate::default() };
-    assert_eq!(code(app.tenancy.update_profile(&bob, again).await), "invalid_token");
+    assert_eq!(code(app.tenancy.accounts().update_profile(&bob, again).await), "invalid_token");
 
-    app.tenancy.log_out(&ada).await.unwrap();
-    assert_eq!(code(app.tenancy.create_organization(&ada, organization("initech")).await), "invalid_token");
-    let switched =
-        app.tenancy.switch(&ada, &acme.id.into(), &RequestFacts::default(), Default::default()).await;
+    app.tenancy.accounts().log_out(&ada).await.unwrap();
+    assert_eq!(
+        code(app.tenancy.organizations().create(&ada, organization("initech")).await),
+        "invalid_token"
+    );
+    let switched = app
+        .tenancy
+        .accounts()
+        .switch(&ada, &acme.id.into(), &RequestFacts::default(), Default::default())
+        .await;
     assert_eq!(code(switched), "invalid_token");
 }

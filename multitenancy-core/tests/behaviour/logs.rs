@@ -12,11 +12,11 @@ use std::{
 use async_trait::async_trait;
 use multitenancy_core::{
     Context, Error, ErrorKind, Plane, Result, Tenancy,
+    access::RequestFacts,
     auth::Client,
     bus::{Delivery, Subscription},
     mail::{Mailer, Message},
     relay::RelayConfig,
-    tenancy::RequestFacts,
 };
 use multitenancy_testkit::{ProbedStore, SeededRandom, fixtures, probe::Call};
 use secrecy::ExposeSecret;
@@ -78,29 +78,31 @@ async fn visit(
     address: String,
     secrets: Arc<Mutex<Vec<String>>>,
 ) -> Result<()> {
-    tenancy.register(&realm, registration(&address)).await?;
+    tenancy.accounts().register(&realm, registration(&address)).await?;
     let wrong = credentials(&address, "canary-wrong-password");
-    drop(tenancy.log_in(&realm, wrong, Client::default()).await);
+    drop(tenancy.accounts().log_in(&realm, wrong, Client::default()).await);
     let facts = RequestFacts::default();
-    let mut signed_in = tenancy.log_in(&realm, credentials(&address, PASSWORD), Client::default()).await?;
+    let mut signed_in = tenancy
+        .accounts()
+        .log_in(&realm, credentials(&address, PASSWORD), Client::default())
+        .await?
+        .complete()?;
     for _ in 0..2 {
         let (access, refresh) =
             (signed_in.access_token.expose_secret().to_owned(), refresh_token(&signed_in));
         secrets.lock().unwrap().extend([access.clone(), refresh.expose_secret().to_owned()]);
-        let caller = tenancy.authenticate(&access, &facts).await?;
+        let caller = tenancy.access().authenticate(&access, &facts).await?;
         drop(
             tenancy
-                .create_organization(
-                    &caller,
-                    organization(&address.replace("canary", "org").replace(['@', '.'], "-")),
-                )
+                .organizations()
+                .create(&caller, organization(&address.replace("canary", "org").replace(['@', '.'], "-")))
                 .await,
         );
-        signed_in = tenancy.refresh(&refresh, &facts).await?;
-        drop(tenancy.refresh(&refresh, &facts).await);
+        signed_in = tenancy.accounts().refresh(&refresh, &facts).await?;
+        drop(tenancy.accounts().refresh(&refresh, &facts).await);
     }
-    let caller = tenancy.authenticate(signed_in.access_token.expose_secret(), &facts).await?;
-    tenancy.log_out(&caller).await
+    let caller = tenancy.access().authenticate(signed_in.access_token.expose_secret(), &facts).await?;
+    tenancy.accounts().log_out(&caller).await
 }
 
 /// S114: at the lowest level, with a store, handlers and a mailer that fail and panic, no log line tells a password, a

@@ -77,7 +77,7 @@ async fn an_event_travels_with_its_origin() {
     let app = App::composed(|store| store, |builder| builder.subscribe(subscription.unwrap()));
     let (context, realm) = app.tenant("acme").await;
     let caller = app.caller(&realm, ADA).await;
-    app.tenancy.log_out(&caller).await.unwrap();
+    app.tenancy.accounts().log_out(&caller).await.unwrap();
     app.tenancy.relay().drain(Plane::Tenant(context.tenant_id())).await.unwrap();
     let seen = seen.lock().unwrap();
     let types: Vec<_> = seen.iter().map(|delivery| delivery.event().event_type.as_str()).collect();

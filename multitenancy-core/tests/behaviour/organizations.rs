@@ -10,9 +10,9 @@ use std::{
 
 use multitenancy_core::{
     ControlContext, Error, ErrorKind, Isolation, Plane, Store, Tenant, TenantId,
+    access::RequestFacts,
     auth::Client,
     page::PageRequest,
-    tenancy::RequestFacts,
     tenant::{TenantKey, TenantStatus},
 };
 use multitenancy_testkit::{
@@ -69,7 +69,7 @@ pub async fn assert_nothing_orphaned(store: &Arc<dyn Store>, provisioned: &Provi
 }
 
 async fn is_free(app: &App, slug: &str) -> bool {
-    app.tenancy.find_tenant(&slug.parse().unwrap()).await.unwrap().is_none()
+    app.tenancy.access().find_tenant(&slug.parse().unwrap()).await.unwrap().is_none()
 }
 
 /// An organization is there with everything: its row, its owner inside, the membership, and the event.
@@ -82,8 +82,12 @@ async fn an_organization_is_complete() {
         (TenantStatus::Active, ada.user_id(), Isolation::Database)
     );
     assert_eq!(registered(&app.store).await.iter().collect::<Vec<_>>(), [&acme]);
-    let inside =
-        app.tenancy.switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default()).await.unwrap();
+    let inside = app
+        .tenancy
+        .accounts()
+        .switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default())
+        .await
+        .unwrap();
     assert!(inside.user.is_owner);
     let mut unit = app.store.read(&fixtures::context(&acme)).await.unwrap();
     assert_eq!(unit.users().password_hash(inside.user.id).await.unwrap(), None, "no default password");
@@ -106,7 +110,7 @@ async fn what_can_not_be_made_is_refused_first() {
             slug: None,
             isolation,
         };
-        app.tenancy.create_organization(&ada, new).await
+        app.tenancy.organizations().create(&ada, new).await
     };
     assert_eq!(create("Acme & Sons, Ltd.", None).await.unwrap().slug.as_str(), "acme-sons-ltd");
     assert_eq!(code(create("acme sons ltd", None).await), "slug_taken");
@@ -121,7 +125,10 @@ async fn what_can_not_be_made_is_refused_first() {
     create("Other", Some(Isolation::Database)).await.unwrap();
     let (_, realm) = app.tenant("globex").await;
     let inside = app.caller(&realm, ADA).await;
-    assert_eq!(code(app.tenancy.create_organization(&inside, organization("initech")).await), "wrong_scope");
+    assert_eq!(
+        code(app.tenancy.organizations().create(&inside, organization("initech")).await),
+        "wrong_scope"
+    );
     assert!(is_free(&app, "initech").await);
 }
 
@@ -136,7 +143,7 @@ async fn s115_one_of_a_hundred_gets_the_slug() {
         for _ in 0..100 {
             let (tenancy, ada, new) =
                 (app.tenancy.clone(), ada.clone(), organization(&format!("wanted-{round}")));
-            callers.spawn(async move { tenancy.create_organization(&ada, new).await });
+            callers.spawn(async move { tenancy.organizations().create(&ada, new).await });
         }
         let (made, refused): (Vec<_>, Vec<_>) = callers.join_all().await.into_iter().partition(Result::is_ok);
         assert_eq!(made.len(), 1);
@@ -144,7 +151,7 @@ async fn s115_one_of_a_hundred_gets_the_slug() {
         assert_nothing_orphaned(&app.store, &provisioned).await;
         assert_eq!(registered(&app.store).await.len(), round + 1);
     }
-    assert_eq!(app.tenancy.own_organizations(&ada).await.unwrap().len(), rounds(8));
+    assert_eq!(app.tenancy.organizations().list_own(&ada).await.unwrap().len(), rounds(8));
 }
 
 /// What fails in the making is taken back at once, at whichever step: the slug is free again, and the next try
@@ -175,13 +182,13 @@ async fn a_failure_is_undone_at_once() {
         );
         let ada = app.caller(&app.platform().await, ADA).await;
         armed.store(true, Ordering::Release);
-        let refused = shown(app.tenancy.create_organization(&ada, organization("acme")).await);
+        let refused = shown(app.tenancy.organizations().create(&ada, organization("acme")).await);
         assert_eq!(refused.0, ErrorKind::Internal, "{failing}");
         assert!(!armed.load(Ordering::Acquire), "{failing} was called");
         assert!(is_free(&app, "acme").await, "{failing}");
         assert_nothing_orphaned(&app.store, &provisioned).await;
-        assert_eq!(app.tenancy.own_organizations(&ada).await.unwrap().len(), 0, "{failing}");
-        app.tenancy.create_organization(&ada, organization("acme")).await.unwrap();
+        assert_eq!(app.tenancy.organizations().list_own(&ada).await.unwrap().len(), 0, "{failing}");
+        app.tenancy.organizations().create(&ada, organization("acme")).await.unwrap();
         assert_nothing_orphaned(&app.store, &provisioned).await;
     }
 }
@@ -195,10 +202,10 @@ async fn it_goes_on_when_its_caller_goes() {
         |builder| builder,
     );
     let ada = app.caller(&app.platform().await, ADA).await;
-    let creating = app.tenancy.create_organization(&ada, organization("acme"));
+    let creating = app.tenancy.organizations().create(&ada, organization("acme"));
     assert!(CancelAfter::new(creating, 1, Cut::AtOnce).await.is_none(), "gone");
     multitenancy_testkit::within_limit("the organization", async {
-        while app.tenancy.context(&crate::support::naming(&["acme"])).await.is_err() {
+        while app.tenancy.access().context(&crate::support::naming(&["acme"])).await.is_err() {
             tokio::task::yield_now().await;
         }
     })
@@ -213,24 +220,25 @@ async fn s80_somebody_elses_looks_like_none() {
     let (ada, acme) = app.owner_of("acme").await;
     let (bob, globex) = app.owner_of("globex").await;
     let nowhere = fixtures::tenant(&*app.store, "nowhere").id;
-    let none = shown(app.tenancy.own_organization(&ada, nowhere).await);
+    let none = shown(app.tenancy.organizations().read(&ada, nowhere).await);
     assert_eq!((none.0, none.1), (ErrorKind::NotFound, "tenant_not_found"));
-    assert_eq!(shown(app.tenancy.own_organization(&ada, globex.id).await), none);
-    assert_eq!(app.tenancy.own_organization(&ada, acme.id).await.unwrap().id, acme.id);
+    assert_eq!(shown(app.tenancy.organizations().read(&ada, globex.id).await), none);
+    assert_eq!(app.tenancy.organizations().read(&ada, acme.id).await.unwrap().id, acme.id);
     let entered = app
         .tenancy
+        .accounts()
         .switch(&bob, &globex.id.into(), &RequestFacts::default(), Client::default())
         .await
         .unwrap();
     let inside = app.authenticate(&entered).await.unwrap();
-    assert_eq!(shown(app.tenancy.own_organization(&inside, acme.id).await), none);
-    assert_eq!(app.tenancy.own_organization(&inside, globex.id).await.unwrap().id, globex.id);
+    assert_eq!(shown(app.tenancy.organizations().read(&inside, acme.id).await), none);
+    assert_eq!(app.tenancy.organizations().read(&inside, globex.id).await.unwrap().id, globex.id);
     let own = async |caller| -> Vec<TenantId> {
-        app.tenancy.own_organizations(caller).await.unwrap().iter().map(|tenant| tenant.id).collect()
+        app.tenancy.organizations().list_own(caller).await.unwrap().iter().map(|tenant| tenant.id).collect()
     };
     assert_eq!(
         (own(&ada).await, own(&bob).await, own(&inside).await),
         (vec![acme.id], vec![globex.id], vec![globex.id])
     );
-    assert!(app.tenancy.find_tenant(&TenantKey::Id(nowhere)).await.unwrap().is_none());
+    assert!(app.tenancy.access().find_tenant(&TenantKey::Id(nowhere)).await.unwrap().is_none());
 }

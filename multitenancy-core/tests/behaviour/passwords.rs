@@ -227,12 +227,25 @@ async fn s38_a_hash_is_renewed_at_sign_in() {
     let before = stored().await;
     let stronger = HashingConfig { passes: 3, ..HashingConfig::default() };
     let renewed = builder(app.store.clone()).hashing(stronger).build().unwrap();
-    let wrong = renewed.log_in(&realm, credentials(ADA, "not the password"), Default::default()).await;
+    let wrong =
+        renewed.accounts().log_in(&realm, credentials(ADA, "not the password"), Default::default()).await;
     assert_eq!(failure(wrong).code(), "invalid_credentials");
     assert_eq!(stored().await, before);
-    renewed.log_in(&realm, credentials(ADA, PASSWORD), Default::default()).await.unwrap();
+    renewed
+        .accounts()
+        .log_in(&realm, credentials(ADA, PASSWORD), Default::default())
+        .await
+        .unwrap()
+        .complete()
+        .unwrap();
     let after = stored().await;
     assert!(after.expose().starts_with("$argon2id$v=19$m=19456,t=3,p=1$"), "{}", after.expose());
-    renewed.log_in(&realm, credentials(ADA, PASSWORD), Default::default()).await.unwrap();
+    renewed
+        .accounts()
+        .log_in(&realm, credentials(ADA, PASSWORD), Default::default())
+        .await
+        .unwrap()
+        .complete()
+        .unwrap();
     assert_eq!(stored().await, after, "once");
 }

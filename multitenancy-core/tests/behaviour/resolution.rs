@@ -7,8 +7,8 @@ use std::{
 
 use multitenancy_core::{
     ControlContext, ErrorKind, Plane, Store,
+    access::RequestFacts,
     actor::{Actor, RequestId},
-    tenancy::RequestFacts,
     tenant::TenantStatus,
 };
 use multitenancy_testkit::{
@@ -54,9 +54,12 @@ async fn s3_a_realm_is_what_all_parts_name() {
     let id = acme.tenant_id().to_string();
     assert_eq!(app.platform().await.plane(), Plane::Control);
     for keys in [&["acme"][..], &[&id], &["acme", &id], &[&id, "acme", "acme"]] {
-        let realm = app.tenancy.context(&naming(keys)).await.unwrap();
+        let realm = app.tenancy.access().context(&naming(keys)).await.unwrap();
         assert_eq!(realm.plane(), Plane::Tenant(acme.tenant_id()), "{keys:?}");
-        assert_eq!(app.tenancy.tenant_context(&naming(keys)).await.unwrap().tenant_id(), acme.tenant_id());
+        assert_eq!(
+            app.tenancy.access().tenant_context(&naming(keys)).await.unwrap().tenant_id(),
+            acme.tenant_id()
+        );
     }
     for (keys, refusal) in [
         (&["acme", "globex"][..], "tenant_mismatch"),
@@ -64,16 +67,16 @@ async fn s3_a_realm_is_what_all_parts_name() {
         (&["nowhere", "acme"], "tenant_not_found"),
         (&["nowhere"], "tenant_not_found"),
     ] {
-        assert_eq!(code(app.tenancy.context(&naming(keys)).await), refusal, "{keys:?}");
-        assert_eq!(code(app.tenancy.tenant_context(&naming(keys)).await), refusal, "{keys:?}");
+        assert_eq!(code(app.tenancy.access().context(&naming(keys)).await), refusal, "{keys:?}");
+        assert_eq!(code(app.tenancy.access().tenant_context(&naming(keys)).await), refusal, "{keys:?}");
     }
-    let required = shown(app.tenancy.tenant_context(&naming(&[])).await);
+    let required = shown(app.tenancy.access().tenant_context(&naming(&[])).await);
     assert_eq!((required.0, required.1), (ErrorKind::Malformed, "tenant_required"));
     set_status(&app.store, globex.tenant_id(), TenantStatus::Active, TenantStatus::Suspended).await;
-    assert_eq!(code(app.tenancy.context(&naming(&["globex"])).await), "tenant_inactive");
+    assert_eq!(code(app.tenancy.access().context(&naming(&["globex"])).await), "tenant_inactive");
     let waiting = fixtures::tenant(&*app.store, "initech");
     fixtures::register(&*app.store, &waiting).await;
-    assert_eq!(code(app.tenancy.context(&naming(&["initech"])).await), "tenant_inactive");
+    assert_eq!(code(app.tenancy.access().context(&naming(&["initech"])).await), "tenant_inactive");
 }
 
 /// S1, S57: the token decides. A request that names another tenant besides is refused, whether that one exists or
@@ -90,7 +93,7 @@ async fn s1_the_token_decides() {
     let stranger = fixtures::tenant(&*app.store, "stranger").id.to_string();
 
     for keys in [&[][..], &["acme"], &[&own], &["acme", &own]] {
-        let caller = app.tenancy.authenticate(token, &naming(keys)).await.unwrap();
+        let caller = app.tenancy.access().authenticate(token, &naming(keys)).await.unwrap();
         assert_eq!(caller.tenant_context().unwrap().tenant_id(), acme.tenant_id(), "{keys:?}");
     }
     log.lock().unwrap().clear();
@@ -106,7 +109,7 @@ async fn s1_the_token_decides() {
     .map(naming);
     let mut answers = Vec::new();
     for facts in &refusals {
-        answers.push(shown(app.tenancy.authenticate(token, facts).await));
+        answers.push(shown(app.tenancy.access().authenticate(token, facts).await));
     }
     assert_eq!((answers[0].0, answers[0].1), (ErrorKind::Forbidden, "tenant_mismatch"));
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
@@ -127,19 +130,26 @@ async fn s1_what_asserts_a_tenant_does_not_choose_it() {
     };
     let id = acme.tenant_id().to_string();
     for asserted in [&[][..], &["acme"], &[&id], &["acme", &id]] {
-        app.tenancy.authenticate(token.expose_secret(), &facts(&[], asserted)).await.unwrap();
-        let realm = app.tenancy.context(&facts(&["acme"], asserted)).await.unwrap();
+        app.tenancy.access().authenticate(token.expose_secret(), &facts(&[], asserted)).await.unwrap();
+        let realm = app.tenancy.access().context(&facts(&["acme"], asserted)).await.unwrap();
         assert_eq!(realm.plane().tenant(), Some(acme.tenant_id()));
     }
     for asserted in [&["globex"][..], &["nowhere"], &["acme", "globex"]] {
         let (alone, beside) = (facts(&[], asserted), facts(&["acme"], asserted));
         for facts in [&alone, &beside] {
-            assert_eq!(code(app.tenancy.authenticate(token.expose_secret(), facts).await), "tenant_mismatch");
-            assert_eq!(code(app.tenancy.context(facts).await), "tenant_mismatch");
-            assert_eq!(code(app.tenancy.tenant_context(facts).await), "tenant_mismatch");
+            assert_eq!(
+                code(app.tenancy.access().authenticate(token.expose_secret(), facts).await),
+                "tenant_mismatch"
+            );
+            assert_eq!(code(app.tenancy.access().context(facts).await), "tenant_mismatch");
+            assert_eq!(code(app.tenancy.access().tenant_context(facts).await), "tenant_mismatch");
         }
     }
-    assert_eq!(code(app.tenancy.context(&facts(&[], &["acme"])).await), "tenant_mismatch", "it is no choice");
+    assert_eq!(
+        code(app.tenancy.access().context(&facts(&[], &["acme"])).await),
+        "tenant_mismatch",
+        "it is no choice"
+    );
 }
 
 /// S1: a token of the platform is of no tenant, and one that names a tenant besides is refused.
@@ -151,7 +161,7 @@ async fn s1_a_platform_token_is_of_no_tenant() {
     app.register(&platform, ADA).await;
     let token = app.log_in(&platform, ADA).await.unwrap().access_token;
     let authenticate =
-        async |keys: &[&str]| app.tenancy.authenticate(token.expose_secret(), &naming(keys)).await;
+        async |keys: &[&str]| app.tenancy.access().authenticate(token.expose_secret(), &naming(keys)).await;
     let caller = authenticate(&[]).await.unwrap();
     assert!(caller.control_context().is_ok());
     assert_eq!(code(caller.tenant_context()), "wrong_scope");
@@ -167,11 +177,11 @@ async fn a_context_tells_who_and_in_which_request() {
     let ada = app.register(&realm, ADA).await;
     let token = app.log_in(&realm, ADA).await.unwrap().access_token;
     let facts = RequestFacts { request_id: RequestId::parse("request-7"), ..RequestFacts::default() };
-    let caller = app.tenancy.authenticate(token.expose_secret(), &facts).await.unwrap();
+    let caller = app.tenancy.access().authenticate(token.expose_secret(), &facts).await.unwrap();
     let origin = caller.tenant_context().unwrap().origin();
     assert_eq!(origin.actor, Actor::TenantUser { id: ada.id });
     assert_eq!(origin.request_id.as_ref().map(RequestId::as_str), Some("request-7"));
-    let realm = app.tenancy.context(&facts).await.unwrap();
+    let realm = app.tenancy.access().context(&facts).await.unwrap();
     let unit = app.store.control(match &realm {
         multitenancy_core::Context::Control(context) => context,
         multitenancy_core::Context::Tenant(_) => panic!("nobody named a tenant"),
@@ -198,8 +208,8 @@ async fn six_hundred_tenants_resolve_from_memory() {
     unit.commit().await.unwrap();
     for turn in 0..3 {
         for (slug, id) in &tenants {
-            let by_slug = app.tenancy.context(&naming(&[slug])).await.unwrap();
-            let by_id = app.tenancy.context(&naming(&[&id.to_string()])).await.unwrap();
+            let by_slug = app.tenancy.access().context(&naming(&[slug])).await.unwrap();
+            let by_id = app.tenancy.access().context(&naming(&[&id.to_string()])).await.unwrap();
             assert_eq!((by_slug.plane(), by_id.plane()), (Plane::Tenant(*id), Plane::Tenant(*id)));
         }
         assert_eq!(count(&log, "tenants.find"), TENANTS, "turn {turn}: once each");
@@ -222,7 +232,7 @@ async fn what_is_remembered_ends_with_its_time() {
     app.tenant("acme").await;
     let looks = async || {
         let before = count(&log, "tenants.find");
-        app.tenancy.context(&naming(&["acme"])).await.unwrap();
+        app.tenancy.access().context(&naming(&["acme"])).await.unwrap();
         count(&log, "tenants.find") - before
     };
     looks().await;
@@ -247,7 +257,7 @@ async fn s107_a_suspension_shows_at_once() {
             set_status(&app.store, acme.tenant_id(), from, to).await;
             let active = to == TenantStatus::Active;
             for key in ["acme", &id] {
-                assert_eq!(app.tenancy.context(&naming(&[key])).await.is_ok(), active);
+                assert_eq!(app.tenancy.access().context(&naming(&[key])).await.is_ok(), active);
             }
             let authenticated = app.authenticate(&signed_in).await;
             assert_eq!(authenticated.is_ok(), active);
@@ -297,13 +307,13 @@ async fn s107_no_stale_tenant_is_written_back() {
     gate.armed.add_permits(1);
     let reading = tokio::spawn({
         let tenancy = app.tenancy.clone();
-        async move { tenancy.context(&naming(&["acme"])).await }
+        async move { tenancy.access().context(&naming(&["acme"])).await }
     });
     gate.arrived.acquire().await.unwrap().forget();
     set_status(&app.store, acme, TenantStatus::Active, TenantStatus::Suspended).await;
     gate.go.add_permits(1);
     assert!(reading.await.unwrap().is_ok(), "it was active when it was asked for");
-    assert_eq!(code(app.tenancy.context(&naming(&["acme"])).await), "tenant_inactive");
+    assert_eq!(code(app.tenancy.access().context(&naming(&["acme"])).await), "tenant_inactive");
 }
 
 /// S66: a session that is ended after it was read and before it is remembered is not remembered as going on.
@@ -319,10 +329,10 @@ async fn s66_no_ended_session_is_written_back() {
     gate.armed.add_permits(1);
     let reading = tokio::spawn({
         let (tenancy, token) = (app.tenancy.clone(), signed_in.access_token.clone());
-        async move { tenancy.authenticate(token.expose_secret(), &RequestFacts::default()).await }
+        async move { tenancy.access().authenticate(token.expose_secret(), &RequestFacts::default()).await }
     });
     gate.arrived.acquire().await.unwrap().forget();
-    app.tenancy.log_out(&caller).await.unwrap();
+    app.tenancy.accounts().log_out(&caller).await.unwrap();
     gate.go.add_permits(1);
     assert!(reading.await.unwrap().is_ok(), "it went on when it was asked for");
     assert_eq!(code(app.authenticate(&signed_in).await), "invalid_token", "at once in this process");
@@ -350,7 +360,7 @@ async fn s107_no_race_writes_a_stale_tenant_back() {
             let key = if reader % 2 == 0 { "acme".to_owned() } else { acme.to_string() };
             tokio::spawn(async move {
                 loop {
-                    let _either = tenancy.context(&naming(&[&key])).await;
+                    let _either = tenancy.access().context(&naming(&[&key])).await;
                     tokio::task::yield_now().await;
                 }
             })
@@ -359,7 +369,11 @@ async fn s107_no_race_writes_a_stale_tenant_back() {
     for round in 0..rounds(400) {
         set_status(&app.store, acme, TenantStatus::Active, TenantStatus::Suspended).await;
         for key in ["acme".to_owned(), acme.to_string()] {
-            assert_eq!(code(app.tenancy.context(&naming(&[&key])).await), "tenant_inactive", "round {round}");
+            assert_eq!(
+                code(app.tenancy.access().context(&naming(&[&key])).await),
+                "tenant_inactive",
+                "round {round}"
+            );
         }
         set_status(&app.store, acme, TenantStatus::Suspended, TenantStatus::Active).await;
         random.pause(Duration::from_micros(300)).await;

@@ -10,9 +10,9 @@ use std::{
 
 use multitenancy_core::{
     ControlContext, Error, Plane, Tenant,
+    access::RequestFacts,
     auth::Client,
     bus::{Delivery, Subscription},
-    tenancy::RequestFacts,
     tenant::TenantStatus,
 };
 use multitenancy_testkit::{
@@ -44,10 +44,14 @@ async fn s6_what_was_the_old_tenants_does_not_lead_to_the_new_one() {
     });
     let app = App::composed(|store| store, |builder| builder.subscribe(subscription.unwrap()));
     let (ada, old) = app.owner_of("acme").await;
-    let entered =
-        app.tenancy.switch(&ada, &old.id.into(), &RequestFacts::default(), Client::default()).await.unwrap();
+    let entered = app
+        .tenancy
+        .accounts()
+        .switch(&ada, &old.id.into(), &RequestFacts::default(), Client::default())
+        .await
+        .unwrap();
     let inside = app.authenticate(&entered).await.unwrap();
-    let old_realm = app.tenancy.context(&naming(&["acme"])).await.unwrap();
+    let old_realm = app.tenancy.access().context(&naming(&["acme"])).await.unwrap();
     let member = app.caller(&old_realm, ADA).await;
     let signed_in = app.log_in(&old_realm, ADA).await.unwrap();
     app.tenancy.relay().drain(Plane::Tenant(old.id)).await.unwrap();
@@ -58,44 +62,49 @@ async fn s6_what_was_the_old_tenants_does_not_lead_to_the_new_one() {
     take_back(&app, &old).await;
     let (bob, new) = app.owner_of_slug("acme", "bob@example.com").await;
     assert_ne!(new.id, old.id);
-    assert_eq!(app.tenancy.context(&naming(&["acme"])).await.unwrap().plane(), Plane::Tenant(new.id));
+    assert_eq!(
+        app.tenancy.access().context(&naming(&["acme"])).await.unwrap().plane(),
+        Plane::Tenant(new.id)
+    );
 
     let old_id = old.id.to_string();
     for facts in [RequestFacts::default(), naming(&["acme"]), naming(&[&new.id.to_string()])] {
         for signed_in in [&entered, &signed_in] {
             let token = secrecy::ExposeSecret::expose_secret(&signed_in.access_token);
-            assert_eq!(code(app.tenancy.authenticate(token, &facts).await), "tenant_not_found");
-            assert_eq!(code(app.tenancy.log_out_token(token, &facts).await), "tenant_not_found");
-            let refreshed = app.tenancy.refresh(&refresh_token(signed_in), &facts).await;
+            assert_eq!(code(app.tenancy.access().authenticate(token, &facts).await), "tenant_not_found");
+            assert_eq!(code(app.tenancy.accounts().log_out_token(token, &facts).await), "tenant_not_found");
+            let refreshed = app.tenancy.accounts().refresh(&refresh_token(signed_in), &facts).await;
             assert_eq!(code(refreshed), "invalid_refresh_token");
         }
     }
-    assert_eq!(code(app.tenancy.context(&naming(&[&old_id])).await), "tenant_not_found");
-    assert_eq!(code(app.tenancy.context(&naming(&["acme", &old_id])).await), "tenant_mismatch");
+    assert_eq!(code(app.tenancy.access().context(&naming(&[&old_id])).await), "tenant_not_found");
+    assert_eq!(code(app.tenancy.access().context(&naming(&["acme", &old_id])).await), "tenant_mismatch");
     assert_eq!(
         code(
             app.tenancy
+                .accounts()
                 .switch(&ada, &"acme".parse().unwrap(), &RequestFacts::default(), Client::default())
                 .await
         ),
         "tenant_not_found"
     );
-    assert_eq!(code(app.tenancy.own_organization(&ada, new.id).await), "tenant_not_found");
-    assert_eq!(app.tenancy.own_organizations(&ada).await.unwrap(), []);
+    assert_eq!(code(app.tenancy.organizations().read(&ada, new.id).await), "tenant_not_found");
+    assert_eq!(app.tenancy.organizations().list_own(&ada).await.unwrap(), []);
 
     // What was resolved or delivered before: evidence of a tenant that is gone opens nothing.
     for caller in [&inside, &member] {
-        assert_eq!(code(app.tenancy.profile(caller).await), "tenant_storage_missing");
-        assert_eq!(code(app.tenancy.log_out(caller).await), "tenant_storage_missing");
+        assert_eq!(code(app.tenancy.accounts().profile(caller).await), "tenant_storage_missing");
+        assert_eq!(code(app.tenancy.accounts().log_out(caller).await), "tenant_storage_missing");
     }
-    let refused = app.tenancy.log_in(&old_realm, credentials(ADA, PASSWORD), Client::default()).await;
+    let refused =
+        app.tenancy.accounts().log_in(&old_realm, credentials(ADA, PASSWORD), Client::default()).await;
     assert_eq!(code(refused), "tenant_storage_missing");
     for context in contexts {
         assert_eq!(code(app.store.begin(&context).await.map(drop)), "tenant_storage_missing");
     }
 
     // The new tenant holds its owner and nobody else.
-    let realm = app.tenancy.context(&naming(&["acme"])).await.unwrap();
+    let realm = app.tenancy.access().context(&naming(&["acme"])).await.unwrap();
     assert_eq!(shown(app.log_in(&realm, ADA).await).1, "invalid_credentials");
     let mut unit = app.store.read(&fixtures::context(&new)).await.unwrap();
     assert_eq!(unit.outbox().pending().await.unwrap(), 1, "the owner's user.created");
@@ -133,14 +142,17 @@ async fn s6_an_id_is_never_given_twice() {
     let app = App::composed(|store| Arc::new(ProbedStore::new(store, probe)), |builder| builder);
     let ada = app.caller(&app.platform().await, ADA).await;
     for _ in 0..TRIES {
-        assert_eq!(code(app.tenancy.create_organization(&ada, organization("acme")).await), "internal_error");
+        assert_eq!(
+            code(app.tenancy.organizations().create(&ada, organization("acme")).await),
+            "internal_error"
+        );
     }
     failing.store(false, Ordering::Relaxed);
-    let acme = app.tenancy.create_organization(&ada, organization("acme")).await.unwrap();
+    let acme = app.tenancy.organizations().create(&ada, organization("acme")).await.unwrap();
     let ids = ids.lock().unwrap().clone();
     assert_eq!((asked.load(Ordering::Relaxed), ids.len()), (TRIES + 1, TRIES + 1));
     for id in ids.into_iter().filter(|id| *id != acme.id) {
-        assert_eq!(app.tenancy.find_tenant(&id.into()).await.unwrap(), None);
+        assert_eq!(app.tenancy.access().find_tenant(&id.into()).await.unwrap(), None);
         let gone = fixtures::context(&Tenant { id, ..acme.clone() });
         assert_eq!(code(app.store.begin(&gone).await.map(drop)), "tenant_storage_missing");
     }

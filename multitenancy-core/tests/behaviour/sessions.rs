@@ -2,9 +2,9 @@
 
 use multitenancy_core::{
     Context, ControlContext, ErrorKind, Plane, Role, UserId,
+    access::RequestFacts,
     auth::{Client, Scope},
     secret::{Purpose, SecretToken},
-    tenancy::RequestFacts,
     tenant::TenantStatus,
     user::ProfileUpdate,
 };
@@ -34,11 +34,11 @@ async fn s62_a_refresh_token_is_exchanged_once() {
     for _ in 0..5 {
         app.clock.advance(Duration::from_secs(600));
         let spent = refresh_token(&signed_in);
-        signed_in = app.tenancy.refresh(&spent, &RequestFacts::default()).await.unwrap();
+        signed_in = app.tenancy.accounts().refresh(&spent, &RequestFacts::default()).await.unwrap();
         assert_eq!((signed_in.scope, signed_in.tenant_id), (Scope::Tenant, Some(context.tenant_id())));
         assert_eq!(app.authenticate(&signed_in).await.unwrap().session_id(), session);
         assert_eq!(
-            code(app.tenancy.refresh(&spent, &RequestFacts::default()).await),
+            code(app.tenancy.accounts().refresh(&spent, &RequestFacts::default()).await),
             "invalid_refresh_token"
         );
     }
@@ -55,7 +55,7 @@ async fn s62_of_many_at_once_one_is_answered() {
         let mut callers = JoinSet::new();
         for _ in 0..64 {
             let (tenancy, token) = (app.tenancy.clone(), refresh_token(&signed_in));
-            callers.spawn(async move { tenancy.refresh(&token, &RequestFacts::default()).await });
+            callers.spawn(async move { tenancy.accounts().refresh(&token, &RequestFacts::default()).await });
         }
         let (mut answered, refused): (Vec<_>, Vec<_>) =
             callers.join_all().await.into_iter().partition(Result::is_ok);
@@ -74,13 +74,18 @@ async fn a_session_ends_at_its_time() {
     let mut signed_in = app.log_in(&realm, ADA).await.unwrap();
     for _ in 0..5 {
         app.clock.advance(Duration::from_secs(600));
-        signed_in = app.tenancy.refresh(&refresh_token(&signed_in), &RequestFacts::default()).await.unwrap();
+        signed_in = app
+            .tenancy
+            .accounts()
+            .refresh(&refresh_token(&signed_in), &RequestFacts::default())
+            .await
+            .unwrap();
     }
     app.clock.advance(Duration::from_micros(599_999_999));
     assert!(app.authenticate(&signed_in).await.is_ok());
     app.clock.advance(Duration::from_secs(1));
     assert_eq!(code(app.authenticate(&signed_in).await), "invalid_token");
-    let late = app.tenancy.refresh(&refresh_token(&signed_in), &RequestFacts::default()).await;
+    let late = app.tenancy.accounts().refresh(&refresh_token(&signed_in), &RequestFacts::default()).await;
     assert_eq!(code(late), "invalid_refresh_token");
 }
 
@@ -92,18 +97,19 @@ async fn s66_a_refresh_needs_an_active_user_and_tenant() {
     let plane = Context::Tenant(context.clone());
     let ada = app.register(&realm, ADA).await.id;
     let signed_in = app.log_in(&realm, ADA).await.unwrap();
-    let refresh = async || app.tenancy.refresh(&refresh_token(&signed_in), &RequestFacts::default()).await;
+    let refresh =
+        async || app.tenancy.accounts().refresh(&refresh_token(&signed_in), &RequestFacts::default()).await;
 
     let environment = app.tenancy.environment();
     let of_nowhere = Plane::Tenant(fixtures::tenant(&*app.store, "globex").id);
     let forged = [Plane::Control, plane.plane(), of_nowhere]
         .map(|plane| SecretToken::generate(Purpose::Refresh, plane, environment).expose().to_owned());
     let elsewhere = refresh_token(&signed_in).expose_secret().replace(&plane.plane().to_string(), "control");
-    let expected = shown(app.tenancy.refresh(&"".into(), &RequestFacts::default()).await);
+    let expected = shown(app.tenancy.accounts().refresh(&"".into(), &RequestFacts::default()).await);
     assert_eq!((expected.0, expected.1), (ErrorKind::Unauthenticated, "invalid_refresh_token"));
     for token in forged.into_iter().chain([elsewhere]) {
         assert_eq!(
-            shown(app.tenancy.refresh(&token.as_str().into(), &RequestFacts::default()).await),
+            shown(app.tenancy.accounts().refresh(&token.as_str().into(), &RequestFacts::default()).await),
             expected,
             "{token}"
         );
@@ -128,16 +134,17 @@ async fn s67_a_refresh_token_is_of_its_tenant() {
     let signed_in = app.log_in(&realm, ADA).await.unwrap();
     let (acme, globex) = (acme.tenant_id().to_string(), globex.tenant_id().to_string());
     for keys in [&["globex"][..], &[&globex], &["acme", "globex"], &["globex", "acme"], &["nowhere"]] {
-        let refused = app.tenancy.refresh(&refresh_token(&signed_in), &naming(keys)).await;
+        let refused = app.tenancy.accounts().refresh(&refresh_token(&signed_in), &naming(keys)).await;
         assert_eq!(shown(refused).1, "tenant_mismatch", "{keys:?}");
     }
-    let signed_in = app.tenancy.refresh(&refresh_token(&signed_in), &naming(&["acme", &acme])).await.unwrap();
-    app.tenancy.refresh(&refresh_token(&signed_in), &RequestFacts::default()).await.unwrap();
+    let signed_in =
+        app.tenancy.accounts().refresh(&refresh_token(&signed_in), &naming(&["acme", &acme])).await.unwrap();
+    app.tenancy.accounts().refresh(&refresh_token(&signed_in), &RequestFacts::default()).await.unwrap();
 
     let platform = app.platform().await;
     app.register(&platform, ADA).await;
     let signed_in = app.log_in(&platform, ADA).await.unwrap();
-    let refused = app.tenancy.refresh(&refresh_token(&signed_in), &naming(&["acme"])).await;
+    let refused = app.tenancy.accounts().refresh(&refresh_token(&signed_in), &naming(&["acme"])).await;
     assert_eq!(shown(refused).1, "tenant_mismatch", "the platform's token in a tenant");
 }
 
@@ -151,13 +158,13 @@ async fn s66_signing_out_ends_the_session_at_once() {
     let caller = app.authenticate(&one).await.unwrap();
     app.authenticate(&other).await.unwrap();
     for _ in 0..2 {
-        app.tenancy.log_out(&caller).await.unwrap();
+        app.tenancy.accounts().log_out(&caller).await.unwrap();
         assert_eq!(code(app.authenticate(&one).await), "invalid_token");
-        let refused = app.tenancy.refresh(&refresh_token(&one), &RequestFacts::default()).await;
+        let refused = app.tenancy.accounts().refresh(&refresh_token(&one), &RequestFacts::default()).await;
         assert_eq!(code(refused), "invalid_refresh_token");
     }
     app.authenticate(&other).await.unwrap();
-    app.tenancy.refresh(&refresh_token(&other), &RequestFacts::default()).await.unwrap();
+    app.tenancy.accounts().refresh(&refresh_token(&other), &RequestFacts::default()).await.unwrap();
 }
 
 /// S66: a user who is deactivated, and a session that is ended by another process, are out within a second.
@@ -206,7 +213,10 @@ async fn s67_switching_checks_the_membership_now() {
     let (ada, acme) = app.owner_of("acme").await;
     let (bob, globex) = app.owner_of("globex").await;
     let switch = async |caller, slug: &str| {
-        app.tenancy.switch(caller, &slug.parse().unwrap(), &RequestFacts::default(), Client::default()).await
+        app.tenancy
+            .accounts()
+            .switch(caller, &slug.parse().unwrap(), &RequestFacts::default(), Client::default())
+            .await
     };
 
     let entered = switch(&ada, "acme").await.unwrap();
@@ -245,6 +255,7 @@ async fn s67_losing_the_membership_ends_what_was_entered() {
         let (ada, acme) = app.owner_of("acme").await;
         let entered = app
             .tenancy
+            .accounts()
             .switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default())
             .await
             .unwrap();
@@ -258,7 +269,8 @@ async fn s67_losing_the_membership_ends_what_was_entered() {
         }
         app.clock.advance(Duration::from_secs(1));
         assert_eq!(code(app.authenticate(&entered).await), "invalid_token");
-        let refused = app.tenancy.refresh(&refresh_token(&entered), &RequestFacts::default()).await;
+        let refused =
+            app.tenancy.accounts().refresh(&refresh_token(&entered), &RequestFacts::default()).await;
         assert_eq!(code(refused), "invalid_refresh_token");
     }
 }
@@ -268,17 +280,22 @@ async fn s67_losing_the_membership_ends_what_was_entered() {
 async fn s66_a_session_that_ends_meanwhile_changes_nothing() {
     let app = App::new();
     let (ada, acme) = app.owner_of("acme").await;
-    app.tenancy.log_out(&ada).await.unwrap();
+    app.tenancy.accounts().log_out(&ada).await.unwrap();
     let named = ProfileUpdate { full_name: Some("Ada".into()), ..ProfileUpdate::default() };
-    assert_eq!(code(app.tenancy.update_profile(&ada, named).await), "invalid_token");
+    assert_eq!(code(app.tenancy.accounts().update_profile(&ada, named).await), "invalid_token");
     assert_eq!(
-        code(app.tenancy.switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default()).await),
+        code(
+            app.tenancy
+                .accounts()
+                .switch(&ada, &acme.id.into(), &RequestFacts::default(), Client::default())
+                .await
+        ),
         "invalid_token"
     );
-    let created = app.tenancy.create_organization(&ada, crate::support::organization("globex")).await;
+    let created = app.tenancy.organizations().create(&ada, crate::support::organization("globex")).await;
     assert_eq!(code(created), "invalid_token");
-    assert!(app.tenancy.find_tenant(&"globex".parse().unwrap()).await.unwrap().is_none());
-    app.tenancy.log_out(&ada).await.unwrap();
+    assert!(app.tenancy.access().find_tenant(&"globex".parse().unwrap()).await.unwrap().is_none());
+    app.tenancy.accounts().log_out(&ada).await.unwrap();
 }
 
 /// A deployment whose tenants take in nobody who registers by themselves: the platform still does.
@@ -286,7 +303,7 @@ async fn s66_a_session_that_ends_meanwhile_changes_nothing() {
 async fn a_closed_tenant_takes_in_nobody() {
     let app = App::composed(|store| store, |builder| builder.tenant_registration(false));
     let (context, realm) = app.tenant("acme").await;
-    let refused = shown(app.tenancy.register(&realm, crate::support::registration(ADA)).await);
+    let refused = shown(app.tenancy.accounts().register(&realm, crate::support::registration(ADA)).await);
     assert_eq!((refused.0, refused.1), (ErrorKind::Forbidden, "registration_closed"));
     let mut unit = app.store.read(&context).await.unwrap();
     assert_eq!(unit.users().find_by_email(&fixtures::email(ADA)).await.unwrap(), None);
@@ -301,25 +318,25 @@ async fn s78_a_profile_update_changes_the_profile_alone() {
     let plane = Context::Tenant(context);
     let caller = app.caller(&realm, ADA).await;
     let pending = async || plane.read(&app.store).await.unwrap().outbox().pending().await.unwrap();
-    let (before, told) = (app.tenancy.profile(&caller).await.unwrap(), pending().await);
+    let (before, told) = (app.tenancy.accounts().profile(&caller).await.unwrap(), pending().await);
 
     app.clock.advance(Duration::from_secs(60));
     let named = ProfileUpdate { full_name: Some("Ada Lovelace".into()), ..ProfileUpdate::default() };
-    let after = app.tenancy.update_profile(&caller, named.clone()).await.unwrap();
+    let after = app.tenancy.accounts().update_profile(&caller, named.clone()).await.unwrap();
     assert_eq!(after.profile.full_name.as_deref(), Some("Ada Lovelace"));
     assert_eq!(
         after,
         multitenancy_core::User { profile: after.profile.clone(), updated_at: after.updated_at, ..before }
     );
-    assert_eq!(app.tenancy.profile(&caller).await.unwrap(), after);
+    assert_eq!(app.tenancy.accounts().profile(&caller).await.unwrap(), after);
     assert_eq!(pending().await, told + 1);
 
     assert_eq!(
-        app.tenancy.update_profile(&caller, named).await.unwrap(),
+        app.tenancy.accounts().update_profile(&caller, named).await.unwrap(),
         after,
         "the same again is no change"
     );
     let wrong = ProfileUpdate { avatar_url: Some("javascript:alert(1)".into()), ..ProfileUpdate::default() };
-    assert_eq!(code(app.tenancy.update_profile(&caller, wrong).await), "validation_failed");
-    assert_eq!((app.tenancy.profile(&caller).await.unwrap(), pending().await), (after, told + 1));
+    assert_eq!(code(app.tenancy.accounts().update_profile(&caller, wrong).await), "validation_failed");
+    assert_eq!((app.tenancy.accounts().profile(&caller).await.unwrap(), pending().await), (after, told + 1));
 }

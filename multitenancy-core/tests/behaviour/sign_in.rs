@@ -40,7 +40,7 @@ async fn s41_every_account_looks_the_same() {
             .await;
     }
     let attempt = async |address: &str, password: &str| {
-        app.tenancy.log_in(&realm, credentials(address, password), Client::default()).await
+        app.tenancy.accounts().log_in(&realm, credentials(address, password), Client::default()).await
     };
     let unknown = shown(attempt("nobody@example.com", "wrong password here").await);
     assert_eq!((unknown.0, unknown.1), (ErrorKind::Unauthenticated, "invalid_credentials"));
@@ -139,7 +139,7 @@ async fn an_address_taken_during_the_hashing_is_refused() {
     let app = App::composed(|store| meddling(store, armed.clone(), take), |builder| builder);
     let realm = app.platform().await;
     armed.store(true, Ordering::Release);
-    let refused = app.tenancy.register(&realm, crate::support::registration(ADA)).await;
+    let refused = app.tenancy.accounts().register(&realm, crate::support::registration(ADA)).await;
     assert_eq!(
         shown(refused),
         (ErrorKind::Conflict, "email_taken", "this address is already taken".to_owned())

@@ -3,12 +3,12 @@ use std::{process::Command, sync::Arc};
 use multitenancy_core::{
     Caller, Context, Environment, ErrorKind, Result, Role, Store, Tenancy, TenancyBuilder, Tenant,
     TenantContext, TenantId, User,
+    access::RequestFacts,
     account::{Credentials, Registration, SignedIn},
     auth::{Client, KeyRing, SigningKey},
     event::Envelope,
     memory::MemoryStore,
     organization::NewOrganization,
-    tenancy::RequestFacts,
     tenant::TenantStatus,
 };
 use multitenancy_testkit::{MemoryMailer, MockClock, SeededRandom, fixtures};
@@ -45,26 +45,33 @@ impl App {
     }
 
     pub async fn platform(&self) -> Context {
-        self.tenancy.context(&RequestFacts::default()).await.unwrap()
+        self.tenancy.access().context(&RequestFacts::default()).await.unwrap()
     }
 
     /// A new tenant, and its realm.
     pub async fn tenant(&self, slug: &str) -> (TenantContext, Context) {
         let context = fixtures::active_tenant(&*self.store, slug).await;
-        let realm = self.tenancy.context(&naming(&[slug])).await.unwrap();
+        let realm = self.tenancy.access().context(&naming(&[slug])).await.unwrap();
         (context, realm)
     }
 
     pub async fn register(&self, realm: &Context, address: &str) -> User {
-        self.tenancy.register(realm, registration(address)).await.unwrap()
+        self.tenancy.accounts().register(realm, registration(address)).await.unwrap()
     }
 
     pub async fn log_in(&self, realm: &Context, address: &str) -> Result<SignedIn> {
-        self.tenancy.log_in(realm, credentials(address, PASSWORD), Client::default()).await
+        self.tenancy
+            .accounts()
+            .log_in(realm, credentials(address, PASSWORD), Client::default())
+            .await?
+            .complete()
     }
 
     pub async fn authenticate(&self, signed_in: &SignedIn) -> Result<Caller> {
-        self.tenancy.authenticate(signed_in.access_token.expose_secret(), &RequestFacts::default()).await
+        self.tenancy
+            .access()
+            .authenticate(signed_in.access_token.expose_secret(), &RequestFacts::default())
+            .await
     }
 
     /// Somebody new who has signed in.
@@ -82,7 +89,7 @@ impl App {
     /// Likewise, of somebody with this address.
     pub async fn owner_of_slug(&self, slug: &str, address: &str) -> (Caller, Tenant) {
         let owner = self.caller(&self.platform().await, address).await;
-        let tenant = self.tenancy.create_organization(&owner, organization(slug)).await.unwrap();
+        let tenant = self.tenancy.organizations().create(&owner, organization(slug)).await.unwrap();
         (owner, tenant)
     }
 }

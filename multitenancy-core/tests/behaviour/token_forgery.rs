@@ -315,12 +315,12 @@ async fn s56_token_kinds_exclude_each_other() {
         let signed_in = app.log_in(&realm, ADA).await.unwrap();
         let access = signed_in.access_token.expose_secret().to_owned();
         let refresh = refresh_token(&signed_in);
-        let tokens = app.tenancy.tokens();
+        let tokens = app.tenancy.access().tokens();
         let facts = Default::default();
 
         assert!(tokens.verify(&access).is_ok());
         assert_refused(tokens, refresh.expose_secret(), "a refresh token as an access token");
-        let crossed = app.tenancy.refresh(&access.as_str().into(), &facts).await;
+        let crossed = app.tenancy.accounts().refresh(&access.as_str().into(), &facts).await;
         assert_eq!(shown(crossed).1, "invalid_refresh_token", "an access token as a refresh token");
         // The access token's own claims, under the type of another kind.
         let (header, payload, _) = parts(&access);
@@ -339,10 +339,10 @@ async fn s56_token_kinds_exclude_each_other() {
             format!("rt.rt.{bare}"),
         ] {
             assert!(SecretToken::parse(Purpose::Refresh, &other).is_none(), "{other}");
-            let crossed = app.tenancy.refresh(&other.into(), &facts).await;
+            let crossed = app.tenancy.accounts().refresh(&other.into(), &facts).await;
             assert_eq!(shown(crossed).1, "invalid_refresh_token");
         }
-        assert!(app.tenancy.refresh(&refresh, &facts).await.is_ok(), "and it is good for its own");
+        assert!(app.tenancy.accounts().refresh(&refresh, &facts).await.is_ok(), "and it is good for its own");
     }
 }
 

@@ -58,7 +58,7 @@ async fn s42_time_tells_nothing() {
             for state in turns {
                 let attempt = credentials(STATES[state], "wrong password here");
                 let started = monotonic();
-                let refused = app.tenancy.log_in(&realm, attempt, Client::default()).await;
+                let refused = app.tenancy.accounts().log_in(&realm, attempt, Client::default()).await;
                 samples[state].push(started.elapsed().as_secs_f64() * 1000.0);
                 assert_eq!(code(refused), "invalid_credentials");
             }

@@ -1,4 +1,4 @@
-//! Somebody who has signed in is found by `Tenancy::authenticate` and by nothing else.
+//! Somebody who has signed in is found by `Access::authenticate` and by nothing else.
 
 use std::sync::Arc;
 

@@ -48,7 +48,7 @@ fn tenancy(store: &PgStore) -> Tenancy {
 }
 
 async fn status(tenancy: &Tenancy, tenant: &Tenant) -> TenantStatus {
-    tenancy.find_tenant(&TenantKey::Slug(tenant.slug.clone())).await.unwrap().unwrap().status
+    tenancy.access().find_tenant(&TenantKey::Slug(tenant.slug.clone())).await.unwrap().unwrap().status
 }
 
 /// What a store is told.

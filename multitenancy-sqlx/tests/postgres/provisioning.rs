@@ -13,11 +13,11 @@ use std::{
 use futures_util::FutureExt;
 use multitenancy_core::{
     Caller, ControlContext, Error, ErrorKind, Isolation, Plane, Result, Store, Tenancy, Tenant, TenantId,
+    access::RequestFacts,
     account::{Credentials, Registration},
     auth::{Client, KeyRing, SigningKey},
     organization::NewOrganization,
     page::PageRequest,
-    tenancy::RequestFacts,
     tenant::TenantStatus,
 };
 use multitenancy_testkit::{
@@ -86,14 +86,15 @@ fn tenancy(store: Arc<dyn Store>) -> Tenancy {
 /// A user of the platform who has signed in.
 async fn ada(tenancy: &Tenancy) -> Caller {
     let facts = RequestFacts::default();
-    let realm = tenancy.context(&facts).await.unwrap();
+    let realm = tenancy.access().context(&facts).await.unwrap();
     let (email, password) =
         ("ada@example.com".to_owned(), SecretString::from("correct horse battery staple"));
     let registration = Registration { email: email.clone(), password: password.clone(), full_name: None };
-    tenancy.register(&realm, registration).await.unwrap();
+    tenancy.accounts().register(&realm, registration).await.unwrap();
     let credentials = Credentials { email, password };
-    let signed_in = tenancy.log_in(&realm, credentials, Client::default()).await.unwrap();
-    tenancy.authenticate(signed_in.access_token.expose_secret(), &facts).await.unwrap()
+    let signed_in =
+        tenancy.accounts().log_in(&realm, credentials, Client::default()).await.unwrap().complete().unwrap();
+    tenancy.access().authenticate(signed_in.access_token.expose_secret(), &facts).await.unwrap()
 }
 
 fn organization(slug: &str) -> NewOrganization {
@@ -168,7 +169,7 @@ async fn a_hundred_at_once(tenancy: &Tenancy, ada: &Caller, slug: &str) -> Vec<R
     let mut running = JoinSet::new();
     for _ in 0..100 {
         let (tenancy, ada, new) = (tenancy.clone(), ada.clone(), organization(slug));
-        running.spawn(async move { tenancy.create_organization(&ada, new).await });
+        running.spawn(async move { tenancy.organizations().create(&ada, new).await });
     }
     running.join_all().await
 }
@@ -207,7 +208,7 @@ impl Process {
         runtime.block_on(async {
             let store = remembering(reopened(server).await, provisioned);
             let tenancy = tenancy(Arc::new(ProbedStore::new(store, probe)));
-            let creating = tenancy.create_organization(ada, organization(&self.slug()));
+            let creating = tenancy.organizations().create(ada, organization(&self.slug()));
             let waiting = async {
                 while calls.load(Ordering::Acquire) < self.step {
                     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -234,11 +235,11 @@ async fn sweep(isolation: Isolation, moment: Moment, fails: bool) -> usize {
         let ended = tokio::task::spawn_blocking(move || process.create(&ending, &ada, &begun)).await.unwrap();
 
         let next = tenancy(remembering(reopened(&server).await, &provisioned));
-        next.resume_organizations().await.unwrap();
+        next.organizations().resume().await.unwrap();
         assert_nothing_orphaned(&server, &store, &provisioned).await;
-        assert_eq!(next.resume_organizations().await.unwrap(), 0, "{process:?}: nothing is left to do");
-        if next.find_tenant(&process.slug().parse().unwrap()).await.unwrap().is_none() {
-            next.create_organization(&caller, organization(&process.slug())).await.unwrap();
+        assert_eq!(next.organizations().resume().await.unwrap(), 0, "{process:?}: nothing is left to do");
+        if next.access().find_tenant(&process.slug().parse().unwrap()).await.unwrap().is_none() {
+            next.organizations().create(&caller, organization(&process.slug())).await.unwrap();
         }
         assert_eq!(assert_nothing_orphaned(&server, &store, &provisioned).await, step);
         if ended {
@@ -286,9 +287,9 @@ async fn started_meanwhile(isolation: Isolation) {
     for round in 0..smoke_or(8, 20) {
         let (creating, caller, new) =
             (creating.clone(), caller.clone(), organization(&format!("acme-{round}")));
-        let making = tokio::spawn(async move { creating.create_organization(&caller, new).await });
+        let making = tokio::spawn(async move { creating.organizations().create(&caller, new).await });
         while !making.is_finished() {
-            resumed += tenancy(other.clone()).resume_organizations().await.unwrap();
+            resumed += tenancy(other.clone()).organizations().resume().await.unwrap();
         }
         making.await.unwrap().unwrap();
         assert_eq!(assert_nothing_orphaned(&server, &store, &provisioned).await, round + 1);

@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use multitenancy_core::{
     Caller, Context, ErrorKind, SessionId, Store, Tenancy, TenantContext, Timestamp, User,
+    access::RequestFacts,
     account::{Credentials, Registration, SignedIn},
     auth::{Client, KeyRing, Session, SigningKey},
-    tenancy::RequestFacts,
     user::ProfileUpdate,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -31,23 +31,29 @@ impl Application {
             Tenancy::builder_dyn(yielding(&store)).keys(KeyRing::new(key)).without_background_work();
         let tenancy = tenancy.build().unwrap();
         let facts = RequestFacts { tenant_keys: vec![tenant.tenant_id().into()], ..RequestFacts::default() };
-        let realm = tenancy.context(&facts).await.unwrap();
+        let realm = tenancy.access().context(&facts).await.unwrap();
         Self { store, tenancy, plane: Context::Tenant(tenant), realm }
     }
 
     pub async fn register(&self, realm: &Context, address: &str) -> User {
         let registration =
             Registration { email: address.into(), password: PASSWORD.into(), full_name: Some("Ada".into()) };
-        self.tenancy.register(realm, registration).await.unwrap()
+        self.tenancy.accounts().register(realm, registration).await.unwrap()
     }
 
     pub async fn log_in(&self, realm: &Context, address: &str) -> SignedIn {
-        self.tenancy.log_in(realm, credentials(address), Client::default()).await.unwrap()
+        self.tenancy
+            .accounts()
+            .log_in(realm, credentials(address), Client::default())
+            .await
+            .unwrap()
+            .complete()
+            .unwrap()
     }
 
     pub async fn authenticate(&self, signed_in: &SignedIn) -> Caller {
         let token = signed_in.access_token.expose_secret();
-        self.tenancy.authenticate(token, &RequestFacts::default()).await.unwrap()
+        self.tenancy.access().authenticate(token, &RequestFacts::default()).await.unwrap()
     }
 
     async fn pending(&self) -> u64 {
@@ -77,7 +83,7 @@ pub async fn registering(store: Arc<dyn Store>) {
     let register = |(address, _): (String, u64)| async move {
         let registration =
             Registration { email: address.clone(), password: PASSWORD.into(), full_name: None };
-        app.tenancy.register(&app.realm, registration).await.map(drop)
+        app.tenancy.accounts().register(&app.realm, registration).await.map(drop)
     };
     let check = |(address, pending): (String, u64), finished: bool| async move {
         let there = app.find(&address).await.is_some();
@@ -93,7 +99,7 @@ pub async fn signing_in(store: Arc<dyn Store>) {
     app.register(&app.realm, ADA).await;
     let state = || async move { (app.pending().await, app.find(ADA).await.unwrap().last_login_at) };
     let log_in = |_| async move {
-        app.tenancy.log_in(&app.realm, credentials(ADA), Client::default()).await.map(drop)
+        app.tenancy.accounts().log_in(&app.realm, credentials(ADA), Client::default()).await.map(drop)
     };
     let check = |before: (u64, Option<Timestamp>), finished: bool| async move {
         let after = state().await;
@@ -113,13 +119,13 @@ pub async fn refreshing(store: Arc<dyn Store>) {
         (app.authenticate(&signed_in).await.session_id(), signed_in.refresh_token.expose().into())
     };
     let refresh = |(_, token): (SessionId, SecretString)| async move {
-        app.tenancy.refresh(&token, &RequestFacts::default()).await.map(drop)
+        app.tenancy.accounts().refresh(&token, &RequestFacts::default()).await.map(drop)
     };
     let check = |(session, token): (SessionId, SecretString), finished: bool| async move {
         let session = app.session(session).await;
         let spent = session.last_used_at > session.created_at;
         assert!(spent || !finished, "acknowledged, and lost");
-        match app.tenancy.refresh(&token, &RequestFacts::default()).await {
+        match app.tenancy.accounts().refresh(&token, &RequestFacts::default()).await {
             Ok(_) => assert!(!spent, "one token was exchanged twice"),
             Err(error) => {
                 assert_eq!((error.kind(), spent), (ErrorKind::Unauthenticated, true), "{error:?}");
@@ -137,7 +143,7 @@ pub async fn signing_out(store: Arc<dyn Store>) {
         let signed_in = app.log_in(&app.realm, ADA).await;
         (app.authenticate(&signed_in).await, app.pending().await)
     };
-    let log_out = |(caller, _): (Caller, u64)| async move { app.tenancy.log_out(&caller).await };
+    let log_out = |(caller, _): (Caller, u64)| async move { app.tenancy.accounts().log_out(&caller).await };
     let check = |(caller, pending): (Caller, u64), finished: bool| async move {
         let ended = app.session(caller.session_id()).await.revoked_at.is_some();
         assert!(ended || !finished, "acknowledged, and lost");
@@ -154,7 +160,7 @@ pub async fn updating_a_profile(store: Arc<dyn Store>) {
     let prepare = |attempt| async move { (Some(format!("Ada {attempt}")), app.pending().await) };
     let update = |(full_name, _): (Option<String>, u64)| async move {
         let update = ProfileUpdate { full_name, ..ProfileUpdate::default() };
-        app.tenancy.update_profile(caller, update).await.map(drop)
+        app.tenancy.accounts().update_profile(caller, update).await.map(drop)
     };
     let check = |(full_name, pending): (Option<String>, u64), finished: bool| async move {
         let changed = app.find(ADA).await.unwrap().profile.full_name == full_name;

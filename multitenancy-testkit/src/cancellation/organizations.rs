@@ -8,9 +8,9 @@ use std::{
 
 use multitenancy_core::{
     Caller, Context, ControlContext, Store, Tenant, Timestamp, UnitOfWork,
+    access::RequestFacts,
     auth::Client,
     organization::NewOrganization,
-    tenancy::RequestFacts,
     tenant::{Slug, TenantKey, TenantStatus},
 };
 
@@ -21,8 +21,9 @@ use crate::{fixtures, within_limit};
 pub async fn creating_an_organization(store: Arc<dyn Store>) {
     let app = &Application::new(store).await;
     let ada = &owner(app).await;
-    let create =
-        |slug: Slug| async move { app.tenancy.create_organization(ada, organization(&slug)).await.map(drop) };
+    let create = |slug: Slug| async move {
+        app.tenancy.organizations().create(ada, organization(&slug)).await.map(drop)
+    };
     let not_begun = &AtomicUsize::new(0);
     let check = |slug, finished: bool| async move {
         let Some(tenant) = settled(app, &TenantKey::Slug(slug)).await else {
@@ -44,7 +45,7 @@ pub async fn switching(store: Arc<dyn Store>) {
     let app = &Application::new(store).await;
     let ada = &owner(app).await;
     let globex = organization(&"globex".parse().unwrap());
-    let tenant = &app.tenancy.create_organization(ada, globex).await.unwrap();
+    let tenant = &app.tenancy.organizations().create(ada, globex).await.unwrap();
     let plane = &Context::Tenant(fixtures::context(tenant));
     let state = || async move {
         let mut unit: Box<dyn UnitOfWork> = plane.read(&app.store).await.unwrap();
@@ -53,6 +54,7 @@ pub async fn switching(store: Arc<dyn Store>) {
     };
     let switch = |_| async move {
         app.tenancy
+            .accounts()
             .switch(ada, &tenant.id.into(), &RequestFacts::default(), Client::default())
             .await
             .map(drop)
@@ -68,7 +70,7 @@ pub async fn switching(store: Arc<dyn Store>) {
 
 /// A user of the platform who has signed in.
 async fn owner(app: &Application) -> Caller {
-    let platform = app.tenancy.context(&RequestFacts::default()).await.unwrap();
+    let platform = app.tenancy.access().context(&RequestFacts::default()).await.unwrap();
     app.register(&platform, "ada@example.com").await;
     app.authenticate(&app.log_in(&platform, "ada@example.com").await).await
 }

@@ -47,6 +47,6 @@ pub(crate) async fn handler(
     Json(request): Json<Request>,
 ) -> Result<Json<TokensBody>, Problem> {
     let credentials = Credentials { email: request.email, password: request.password };
-    let signed_in = tenancy.log_in(&realm, credentials, client).await?;
+    let signed_in = tenancy.accounts().log_in(&realm, credentials, client).await?.complete()?;
     Ok(Json(signed_in.into()))
 }

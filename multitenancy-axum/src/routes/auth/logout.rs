@@ -27,6 +27,6 @@ pub(crate) async fn handler(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let token = bearer_token(&headers)?.ok_or_else(unauthenticated)?;
-    tenancy.log_out_token(token, &facts).await?;
+    tenancy.accounts().log_out_token(token, &facts).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -40,6 +40,6 @@ pub(crate) async fn handler(
     Facts(facts): Facts,
     Json(request): Json<Request>,
 ) -> Result<Json<TokensBody>, Problem> {
-    let signed_in = tenancy.refresh(&request.refresh_token, &facts).await?;
+    let signed_in = tenancy.accounts().refresh(&request.refresh_token, &facts).await?;
     Ok(Json(signed_in.into()))
 }

@@ -50,6 +50,6 @@ pub(crate) async fn handler(
 ) -> Result<(StatusCode, Json<UserBody>), Problem> {
     let registration =
         Registration { email: request.email, password: request.password, full_name: request.full_name };
-    let user = tenancy.register(&realm, registration).await?;
+    let user = tenancy.accounts().register(&realm, registration).await?;
     Ok((StatusCode::CREATED, Json(user.into())))
 }

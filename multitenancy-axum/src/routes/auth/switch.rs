@@ -43,6 +43,6 @@ pub(crate) async fn handler(
     Peer(client): Peer,
     Json(request): Json<Request>,
 ) -> Result<Json<TokensBody>, Problem> {
-    let signed_in = tenancy.switch(&caller, &request.tenant.parse()?, &facts, client).await?;
+    let signed_in = tenancy.accounts().switch(&caller, &request.tenant.parse()?, &facts, client).await?;
     Ok(Json(signed_in.into()))
 }

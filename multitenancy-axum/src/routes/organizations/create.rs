@@ -71,6 +71,6 @@ pub(crate) async fn handler(
     user: PlatformUser,
     Json(request): Json<Request>,
 ) -> Result<(StatusCode, Json<OrganizationBody>), Problem> {
-    let tenant = tenancy.create_organization(user.caller(), request.try_into()?).await?;
+    let tenant = tenancy.organizations().create(user.caller(), request.try_into()?).await?;
     Ok((StatusCode::CREATED, Json((&tenant).into())))
 }

@@ -34,7 +34,7 @@ pub(crate) async fn handler(
     caller: Authenticated,
 ) -> Result<Json<Body>, Problem> {
     caller.require::<ReadOwnTenant>(&tenancy)?;
-    let own = tenancy.own_organizations(&caller).await?;
+    let own = tenancy.organizations().list_own(&caller).await?;
     let items = own.iter().map(|tenant| (&**tenant).into()).collect();
     Ok(Json(Body { items }))
 }

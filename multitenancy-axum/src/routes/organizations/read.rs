@@ -29,6 +29,6 @@ pub(crate) async fn handler(
     caller.require::<ReadOwnTenant>(&tenancy)?;
     // A malformed id gets the same answer as an unknown one (E19, S80).
     let Path(id) = id.map_err(|_no_id| not_found())?;
-    let tenant = tenancy.own_organization(&caller, id).await?;
+    let tenant = tenancy.organizations().read(&caller, id).await?;
     Ok(Json((&*tenant).into()))
 }

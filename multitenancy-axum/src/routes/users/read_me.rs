@@ -22,5 +22,5 @@ pub(crate) async fn handler(
     caller: Authenticated,
 ) -> Result<Json<UserBody>, Problem> {
     caller.require::<ReadOwnProfile>(&tenancy)?;
-    Ok(Json(tenancy.profile(&caller).await?.into()))
+    Ok(Json(tenancy.accounts().profile(&caller).await?.into()))
 }

@@ -64,5 +64,5 @@ pub(crate) async fn handler(
         avatar_url: request.avatar_url,
         metadata: request.metadata,
     };
-    Ok(Json(tenancy.update_profile(&caller, update).await?.into()))
+    Ok(Json(tenancy.accounts().update_profile(&caller, update).await?.into()))
 }

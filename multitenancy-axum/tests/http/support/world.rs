@@ -111,7 +111,7 @@ impl Api {
     }
 
     pub async fn system(&self, tenant: &str) -> TenantContext {
-        let tenant = self.tenancy.find_tenant(&tenant.parse().unwrap()).await.unwrap().unwrap();
+        let tenant = self.tenancy.access().find_tenant(&tenant.parse().unwrap()).await.unwrap().unwrap();
         TenantContext::system(tenant, "test")
     }
 

@@ -1,40 +1,61 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::Duration};
 
-use super::Tenancy;
+use super::{Caller, Context, RequestFacts, directory::TenantDirectory, principals::Principals};
 use crate::{
-    access::{Caller, Context},
-    actor::{Actor, Origin, RequestId},
-    auth::Claims,
-    environment::Timestamp,
+    actor::{Actor, Origin},
+    auth::{AccessTokens, Claims},
+    environment::{Environment, Timestamp},
     error::Result,
-    id::Plane,
+    id::{Plane, SessionId},
+    store::Store,
     tenant::{Tenant, TenantContext, TenantKey},
 };
 
-/// What a request says of itself, before any of it is believed.
-#[derive(Debug, Clone, Default)]
-pub struct RequestFacts {
-    /// What in it chooses a tenant: headers, host. All must agree.
-    pub tenant_keys: Vec<TenantKey>,
-    /// What in it names a tenant without choosing one: query parameters. All must agree with what chooses.
-    pub asserted_keys: Vec<TenantKey>,
-    /// Its identifier.
-    pub request_id: Option<RequestId>,
+/// How many sessions' principals, and how many tenants, are kept in memory.
+const CACHED: usize = 10_000;
+
+/// Finds out who asks, and for whom. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    store: Arc<dyn Store>,
+    directory: TenantDirectory,
+    principals: Arc<Principals>,
+    tokens: Arc<AccessTokens>,
 }
 
-impl RequestFacts {
-    /// Refuses a request that names another tenant than this, or one where it belongs to none: 403 `tenant_mismatch`.
-    /// Whether that other one exists is not looked up.
-    pub(crate) fn require_agreement(&self, tenant: Option<&Tenant>) -> Result<()> {
-        let agrees = |key: &TenantKey| tenant.is_some_and(|tenant| key.names(tenant));
-        if self.tenant_keys.iter().chain(&self.asserted_keys).all(agrees) {
-            return Ok(());
-        }
-        Err(crate::tenant::mismatch())
+impl Access {
+    /// Access to `store` with these tokens. A tenant that does not change is remembered for `tenant_cache_ttl`; 0 asks
+    /// the store each time.
+    pub fn new(store: Arc<dyn Store>, tokens: AccessTokens, tenant_cache_ttl: Duration) -> Self {
+        let directory = TenantDirectory::new(store.clone(), tenant_cache_ttl, CACHED);
+        Self { store, directory, principals: Arc::new(Principals::new(CACHED)), tokens: Arc::new(tokens) }
     }
-}
 
-impl Tenancy {
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The time and randomness of the store.
+    pub fn environment(&self) -> &Environment {
+        self.store.environment()
+    }
+
+    /// The access tokens.
+    pub fn tokens(&self) -> &AccessTokens {
+        &self.tokens
+    }
+
+    /// The tenant of any status that `key` names.
+    pub async fn find_tenant(&self, key: &TenantKey) -> Result<Option<Arc<Tenant>>> {
+        self.directory.find(key, self.environment().now()).await
+    }
+
+    /// A session has ended here: its next request is looked up.
+    pub(crate) fn forget_session(&self, plane: Plane, session: SessionId) {
+        self.principals.forget(plane, session);
+    }
+
     /// Whom a request with this access token belongs to.
     ///
     /// The token decides: a tenant that the request names besides must be the token's own, else 403
@@ -44,7 +65,7 @@ impl Tenancy {
     pub async fn authenticate(&self, access_token: &str, facts: &RequestFacts) -> Result<Caller> {
         let now = self.environment().now();
         let (claims, context) = self.token_context_at(access_token, facts, now).await?;
-        let roles = self.inner.principals.roles(&claims, &context, &self.inner.store, now).await?;
+        let roles = self.principals.roles(&claims, &context, &self.store, now).await?;
         Ok(Caller { context, user_id: claims.sub, session_id: claims.sid, roles })
     }
 
@@ -63,11 +84,11 @@ impl Tenancy {
         facts: &RequestFacts,
         now: Timestamp,
     ) -> Result<(Arc<Claims>, Context)> {
-        let claims = self.inner.tokens.verify_at(access_token, now)?;
+        let claims = self.tokens.verify_at(access_token, now)?;
         let (tenant, actor) = match claims.plane() {
             Plane::Control => (None, Actor::PlatformUser { id: claims.sub }),
             Plane::Tenant(id) => {
-                let tenant = self.inner.directory.find(&id.into(), now).await?;
+                let tenant = self.directory.find(&id.into(), now).await?;
                 let tenant = tenant.ok_or_else(crate::tenant::not_found)?;
                 (Some(tenant), Actor::TenantUser { id: claims.sub })
             }
@@ -107,5 +128,11 @@ impl Tenancy {
             tenant.require_active()?;
         }
         Ok(tenant)
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
 
+use super::Context;
 use crate::{
-    access::Context,
     auth::Claims,
     environment::Timestamp,
     error::{Error, Result, code},
