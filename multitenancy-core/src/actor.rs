@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{environment::Environment, id::UserId};
+use crate::{
+    environment::Environment,
+    id::{Plane, UserId},
+};
 
 /// Who does something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,16 @@ pub enum Actor {
         /// Why, such as `event relay`.
         reason: String,
     },
+}
+
+impl Actor {
+    /// The user `id` of `plane`.
+    pub fn user(plane: Plane, id: UserId) -> Self {
+        match plane {
+            Plane::Control => Self::PlatformUser { id },
+            Plane::Tenant(_) => Self::TenantUser { id },
+        }
+    }
 }
 
 /// The identifier of a request: from `X-Request-Id` or made here. Up to 128 visible ASCII characters, so that it

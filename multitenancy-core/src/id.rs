@@ -79,6 +79,8 @@ id! {
     SessionId;
     /// Names an event; the same at every redelivery.
     EventId;
+    /// Names a record of an audit log.
+    AuditId;
 }
 
 /// The one accepted spelling is the hyphenated one, so that an id has one form in logs, links and cache keys.

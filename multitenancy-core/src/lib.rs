@@ -3,6 +3,7 @@
 pub mod access;
 pub mod account;
 pub mod actor;
+pub mod audit;
 pub mod auth;
 pub mod bus;
 pub mod environment;
@@ -30,7 +31,7 @@ pub use self::{
     environment::{Clock, Environment, Random, Timestamp},
     error::{Error, ErrorKind, Result},
     event::Event,
-    id::{EventId, Plane, SessionId, TenantId, UserId},
+    id::{AuditId, EventId, Plane, SessionId, TenantId, UserId},
     permission::Permission,
     store::{ControlTransaction, Store, TenantTransaction, UnitOfWork, UnitOfWorkExt},
     tenancy::{Tenancy, TenancyBuilder},

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use multitenancy_core::Store;
 use multitenancy_sqlx::SqliteStore;
-use multitenancy_testkit::{CASES, DurableHarness, Harness, conformance_suite, durable_suite};
+use multitenancy_testkit::{DurableHarness, Harness, conformance_suite, durable_suite};
 use tempfile::TempDir;
 
 /// Opens each store in a directory of its own, which lives as long as the harness.
@@ -43,9 +43,3 @@ impl DurableHarness for Sqlite {
 
 conformance_suite!(Sqlite::default());
 durable_suite!(Sqlite::default());
-
-/// S26: as many cases as every other store runs.
-#[test]
-fn s26_the_suite_has_all_its_cases() {
-    assert_eq!(CASES.len(), 128);
-}

@@ -133,7 +133,8 @@ async fn s8_no_way_in_leads_to_another_tenant() {
             let tenants: Vec<uuid::Uuid> = sqlx::query_scalar(
                 "SELECT tenant_id FROM multitenancy_marker UNION SELECT tenant_id FROM multitenancy_users \
                  UNION SELECT tenant_id FROM multitenancy_sessions UNION SELECT tenant_id FROM multitenancy_outbox \
-                 UNION SELECT tenant_id FROM multitenancy_consumed_events",
+                 UNION SELECT tenant_id FROM multitenancy_consumed_events \
+                 UNION SELECT tenant_id FROM multitenancy_audit",
             )
             .fetch_all(tx.conn())
             .await

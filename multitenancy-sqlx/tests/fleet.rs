@@ -44,8 +44,20 @@ impl Directory {
         SqliteConnection::connect(self.file(tenant).to_str().unwrap()).await.unwrap()
     }
 
+    /// Waits for a store that was dropped: it ends its last connections in the background, and locks the directory meanwhile.
+    async fn freed(&self) {
+        let Ok(lock) = std::fs::File::open(self.path.join("lock")) else { return };
+        for _ in 0..500 {
+            if lock.try_lock().is_ok() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
     async fn store(&self, migrations: Migrator) -> SqliteStore {
         let url = format!("sqlite:{}", self.path.display());
+        self.freed().await;
         SqliteStore::builder(&url).tenant_migrations(migrations).connect().await.unwrap()
     }
 }

@@ -31,6 +31,7 @@ const PASSWORD: &str = "lintel-walnut-46-orbit";
 /// Every table there is, on either plane. A new one is missed by the test until it stands here.
 const TABLES: &[(&str, &str)] = &[
     ("_sqlx_migrations", "SELECT * FROM _sqlx_migrations"),
+    ("multitenancy_audit", "SELECT * FROM multitenancy_audit"),
     ("multitenancy_consumed_events", "SELECT * FROM multitenancy_consumed_events"),
     ("multitenancy_control_migrations", "SELECT * FROM multitenancy_control_migrations"),
     ("multitenancy_marker", "SELECT * FROM multitenancy_marker"),

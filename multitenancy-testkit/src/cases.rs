@@ -49,6 +49,9 @@ macro_rules! __store_cases {
                 retry_is_due_again_at_its_time retry_holds_back_its_own_aggregate_only
                 park_2_keeps_the_event_aside parked_gives_the_oldest_first claim_leaves_nothing_when_dropped
             }
+            audit {
+                append_keeps_every_field append_1_is_kept_by_the_commit list_gives_all_by_id_page_by_page
+            }
             consumed {
                 record_1_is_true_once record_1_is_true_for_one_of_many_at_once record_2_keeps_consumers_apart
                 record_3_leaves_nothing_when_dropped contains_tells_what_is_recorded
@@ -67,7 +70,7 @@ macro_rules! __store_cases {
             }
             isolation {
                 one_address_is_a_user_on_each_plane a_user_is_nowhere_else a_session_is_nowhere_else
-                an_event_is_nowhere_else a_consumed_event_is_not_consumed_elsewhere hidden_rows_refuse_nothing
+                an_event_is_nowhere_else an_audit_record_is_nowhere_else a_consumed_event_is_not_consumed_elsewhere hidden_rows_refuse_nothing
                 many_tenants_at_once_see_their_own
             }
             cancellation {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     ContextExt, TestEvent,
+    audit::{all, known_record},
     fixtures::{self, after, instant, lease, password_hash, refresh_digest, session, user},
     outbox, planes, rounds,
     session::begin_session,
@@ -121,6 +122,23 @@ async fn assert_no_event_of(store: &Arc<dyn Store>, home: &Context, elsewhere: &
     unit.commit().await.unwrap();
 }
 
+/// A record of the audit log is not there on another plane.
+pub async fn an_audit_record_is_nowhere_else(store: Arc<dyn Store>) {
+    for (home, elsewhere) in pairs(&store).await {
+        assert_no_record_of(&store, &home, &elsewhere).await;
+    }
+}
+
+async fn assert_no_record_of(store: &Arc<dyn Store>, home: &Context, elsewhere: &Context) {
+    let record = known_record();
+    let mut unit = home.begin(store).await.unwrap();
+    unit.audit().append(&record).await.unwrap();
+    unit.commit().await.unwrap();
+    for (plane, expected) in [(home, true), (elsewhere, false)] {
+        assert_eq!(all(store, plane, 100).await.contains(&record), expected, "on {}", plane.plane());
+    }
+}
+
 /// What a consumer has dealt with on one plane it has not on another.
 pub async fn a_consumed_event_is_not_consumed_elsewhere(store: Arc<dyn Store>) {
     for (home, elsewhere) in pairs(&store).await {
@@ -193,6 +211,7 @@ pub async fn assert_apart(store: &Arc<dyn Store>, home: &Context, elsewhere: &Co
     assert_no_session_of(store, home, elsewhere).await;
     assert_no_event_of(store, home, elsewhere).await;
     assert_not_consumed_in(store, home, elsewhere).await;
+    assert_no_record_of(store, home, elsewhere).await;
 }
 
 async fn three_planes(store: &Arc<dyn Store>) -> [Context; 3] {

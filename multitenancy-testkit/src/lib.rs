@@ -6,6 +6,7 @@
     reason = "this crate is tests: it fails by panicking"
 )]
 
+pub mod audit;
 pub mod bus;
 pub mod cancellation;
 mod cases;

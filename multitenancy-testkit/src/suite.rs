@@ -211,6 +211,12 @@ mod tests {
 
     use super::*;
 
+    /// S26: no adapter runs a shorter suite: a case that is removed is noticed here.
+    #[test]
+    fn s26_suite_has_all_its_cases() {
+        assert_eq!(CASES.len(), 132);
+    }
+
     /// No case is written and then forgotten in the lists.
     #[test]
     fn every_case_is_listed() {

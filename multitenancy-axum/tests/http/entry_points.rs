@@ -85,7 +85,7 @@ async fn s8_extractors_keep_to_their_tenant() {
     for plane in [Plane::Control, acme.plane(), globex.plane()] {
         api.tenancy.relay().drain(plane).await.unwrap();
     }
-    let store = api.tenancy.store();
+    let store = &api.store;
     for (index, context) in given.iter().enumerate() {
         let (own, other) =
             if index < inside { (acme.plane(), fixtures::control()) } else { (Plane::Control, acme.clone()) };

@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Accounts;
 use crate::{
     access::Context,
+    actor::Actor,
+    audit::Action,
     auth::{Client, Scope, Session, SessionCreated, Verification},
     error::{Error, Result, code},
     id::{SessionId, TenantId, UserId},
@@ -150,6 +152,8 @@ impl Accounts {
         unit.users().record_login(user.id, now).await?;
         unit.publish(SessionCreated { session_id: session.id, user_id: user.id }).await?;
         unit.publish(UserLoggedIn { user_id: user.id, session_id: session.id }).await?;
+        let signing_in = Action::new("session.created", "session", session.id);
+        unit.record(signing_in.by(Actor::user(context.plane(), user.id))).await?;
         user.last_login_at = Some(now);
         self.signed_in(context, user, session.id, refresh_token)
     }

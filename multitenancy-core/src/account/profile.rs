@@ -1,6 +1,7 @@
 use super::Accounts;
 use crate::{
     access::{Caller, live_user},
+    audit::Action,
     error::{Error, Result, code},
     store::UnitOfWorkExt,
     user::{ProfileUpdate, User, UserUpdated},
@@ -23,7 +24,9 @@ impl Accounts {
         let changed = update.apply(&mut user, self.access.environment().now())?;
         if !changed.is_empty() {
             unit.users().update(&user).await?;
+            let names: Vec<_> = changed.iter().map(ToString::to_string).collect();
             unit.publish(UserUpdated { user_id: user.id, changed }).await?;
+            unit.record(Action::new("user.updated", "user", user.id).detail("changed", names)).await?;
             unit.commit().await?;
         }
         Ok(user)

@@ -3,7 +3,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Accounts, SignedIn};
 use crate::{
     access::{Caller, Context, RequestFacts, require_membership},
-    actor::Origin,
+    actor::{Actor, Origin},
+    audit::Action,
     auth::SessionRevoked,
     error::{Error, ErrorKind, Result, code},
     id::{Plane, SessionId, UserId},
@@ -45,6 +46,8 @@ impl Accounts {
         require_membership(&**self.access.store(), context.plane(), &user).await.map_err(|error| {
             if error.kind() == ErrorKind::Unauthenticated { invalid_refresh_token() } else { error }
         })?;
+        let refreshing = Action::new("session.refreshed", "session", session.id);
+        unit.record(refreshing.by(Actor::user(context.plane(), user.id))).await?;
         let signed_in = self.signed_in(&context, user, session.id, successor)?;
         unit.commit()
             .await
@@ -72,8 +75,9 @@ impl Accounts {
         let mut unit = context.begin(self.access.store()).await?;
         if unit.sessions().revoke(session_id, self.access.environment().now()).await? {
             unit.publish(SessionRevoked { session_id, user_id }).await?;
+            unit.record(Action::new("session.revoked", "session", session_id)).await?;
+            unit.commit().await?;
         }
-        unit.commit().await?;
         self.access.forget_session(context.plane(), session_id);
         Ok(())
     }

@@ -3,6 +3,8 @@ use secrecy::SecretString;
 use super::Accounts;
 use crate::{
     access::Context,
+    actor::Actor,
+    audit::Action,
     error::{Error, Result, both, code},
     id::UserId,
     store::UnitOfWorkExt,
@@ -61,6 +63,8 @@ impl Accounts {
         let mut unit = context.begin(self.access.store()).await?;
         unit.users().insert(&user, Some(&hash)).await?;
         unit.publish(UserCreated { user_id: user.id, platform_user_id: None }).await?;
+        let registering = Action::new("user.created", "user", user.id);
+        unit.record(registering.by(Actor::user(context.plane(), user.id))).await?;
         unit.commit().await?;
         Ok(user)
     }

@@ -1,5 +1,6 @@
 //! The reference store: every port, in memory. For tests, and to read what the clauses of a port mean.
 
+mod audit;
 mod fleet;
 mod outbox;
 mod plane;

@@ -4,10 +4,11 @@ use std::{
 };
 
 use crate::{
+    audit::AuditRecord,
     auth::{PasswordHash, Session},
     environment::Timestamp,
     event::{Envelope, LeaseId},
-    id::{EventId, SessionId, UserId},
+    id::{AuditId, EventId, SessionId, UserId},
     secret::TokenDigest,
     user::User,
 };
@@ -19,6 +20,8 @@ pub(super) struct PlaneData {
     pub sessions: BTreeMap<SessionId, SessionRow>,
     pub outbox: BTreeMap<i64, OutboxRow>,
     pub last_sequence: i64,
+    /// Shared: a unit of work copies its plane, and the log only grows.
+    pub audit: BTreeMap<AuditId, Arc<AuditRecord>>,
     pub consumed: Consumed,
 }
 

@@ -3,9 +3,10 @@ use tracing::Instrument;
 use super::{Organizations, provision};
 use crate::{
     access::{Caller, live_user},
+    audit::Action,
     error::{Error, Result, both},
     id::{SessionId, TenantId, UserId},
-    store::Store,
+    store::{Store, UnitOfWorkExt},
     tenant::{
         ControlContext, Isolation, Membership, Plan, Slug, Tenant, TenantName, TenantSettings, TenantStatus,
     },
@@ -92,5 +93,7 @@ async fn register(
     let membership =
         Membership { tenant_id: tenant.id, user_id: tenant.owner_id, created_at: tenant.created_at };
     unit.memberships().insert(&membership).await?;
+    unit.record(Action::new("tenant.registered", "tenant", tenant.id).detail("slug", tenant.slug.as_str()))
+        .await?;
     unit.commit().await
 }

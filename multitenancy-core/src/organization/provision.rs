@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Organizations;
 use crate::{
+    audit::Action,
     environment::Timestamp,
     error::{Error, Result, code},
     id::{TenantId, UserId},
@@ -98,6 +99,8 @@ async fn add_owner(store: &dyn Store, tenant: &Tenant) -> Result<()> {
         };
     }
     unit.publish(UserCreated { user_id: id, platform_user_id: Some(owner.id) }).await?;
+    unit.record(Action::new("user.created", "user", id).detail("platform_user_id", owner.id.to_string()))
+        .await?;
     unit.commit().await
 }
 
@@ -113,6 +116,7 @@ async fn activate(store: &dyn Store, tenant: &Tenant) -> Result<Tenant> {
         return Err(Error::of(code::INVALID_TRANSITION).with_context("tenant", tenant.id));
     };
     unit.publish(TenantCreated::from(tenant)).await?;
+    unit.record(Action::new("tenant.created", "tenant", tenant.id)).await?;
     changed.commit(store, unit).await
 }
 
@@ -124,6 +128,7 @@ async fn undo(store: &dyn Store, tenant: &Tenant) -> Result<()> {
     let withdrawn = unit.tenants().withdraw(tenant.id).await?;
     if withdrawn || unit.tenants().find(&tenant.id.into()).await?.is_none() {
         store.deprovision(tenant).await?;
+        unit.record(Action::new("tenant.withdrawn", "tenant", tenant.id)).await?;
         unit.commit().await?;
     }
     Ok(())

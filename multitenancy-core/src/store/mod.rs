@@ -34,6 +34,7 @@ pub use self::{
 };
 use crate::{
     actor::Origin,
+    audit::Action,
     environment::Environment,
     error::Result,
     event::{Envelope, Event},
@@ -173,6 +174,14 @@ pub trait UnitOfWorkExt: UnitOfWork {
             let envelope = Envelope::seal(&event, self.plane(), self.origin(), self.environment())?;
             self.outbox().append(&envelope).await?;
             Ok(envelope.event_id)
+        }
+    }
+
+    /// Records an action in the audit log with this unit: it is kept exactly when the unit commits.
+    fn record(&mut self, action: Action) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            let record = action.record(self.origin(), self.environment());
+            self.audit().append(&record).await
         }
     }
 }

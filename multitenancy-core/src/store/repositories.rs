@@ -4,10 +4,11 @@
 /// The repositories and every type in the signatures of their methods: what the list names.
 pub mod ports {
     pub use crate::{
+        audit::{AuditLog, AuditRecord},
         auth::{PasswordHash, Session, SessionRepository},
         environment::Timestamp,
         event::{Claim, ConsumedEvents, Envelope, LeaseId, Outbox},
-        id::{EventId, SessionId, TenantId, UserId},
+        id::{AuditId, EventId, SessionId, TenantId, UserId},
         page::{Page, PageRequest},
         secret::TokenDigest,
         tenant::{
@@ -54,6 +55,11 @@ macro_rules! each_repository {
             park(lease: LeaseId, event: EventId, at: Timestamp, error: &str) -> bool;
             pending() -> u64;
             parked(limit: u32) -> Vec<Envelope>;
+        }
+        /// The plane's audit log.
+        audit: AuditLog {
+            append(record: &AuditRecord) -> ();
+            list(page: &PageRequest<AuditId>) -> Page<AuditRecord, AuditId>;
         }
         /// Which events have been dealt with.
         consumed: ConsumedEvents {

@@ -11,7 +11,7 @@ use multitenancy_core::{
     organization::NewOrganization,
     tenant::TenantStatus,
 };
-use multitenancy_testkit::{MemoryMailer, MockClock, SeededRandom, fixtures};
+use multitenancy_testkit::{MemoryMailer, MockClock, ProbedStore, SeededRandom, fixtures};
 use secrecy::{ExposeSecret, SecretString};
 
 pub const PASSWORD: &str = "lintel-walnut-46-orbit";
@@ -24,6 +24,11 @@ pub struct App {
     pub tenancy: Tenancy,
     pub clock: MockClock,
     pub mailer: MemoryMailer,
+}
+
+/// A use case that changes a noun without an audit record fails its test.
+fn audited(store: Arc<dyn Store>) -> Arc<dyn Store> {
+    Arc::new(ProbedStore::new(store, async |_| Ok(())).requiring_audit())
 }
 
 impl App {
@@ -40,7 +45,7 @@ impl App {
         let environment = Environment::new(Arc::new(clock.clone()), Arc::new(SeededRandom::from_env()));
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(environment));
         let mailer = MemoryMailer::default();
-        let tenancy = compose(builder(wrap(store.clone())).mailer(mailer.clone())).build().unwrap();
+        let tenancy = compose(builder(audited(wrap(store.clone()))).mailer(mailer.clone())).build().unwrap();
         Self { store, tenancy, clock, mailer }
     }
 

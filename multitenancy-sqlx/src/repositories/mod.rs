@@ -16,6 +16,7 @@ use super::{
     unit::Unit,
 };
 
+mod audit;
 mod consumed;
 mod membership;
 mod outbox;

@@ -1,8 +1,10 @@
 //! E5: what PostgreSQL is told as text, and who reads it. Values are bound, so the text has none of them.
 
 use multitenancy_core::{
-    ControlContext, Environment, EventId, Isolation, Plane, Store, Tenant, UnitOfWork, User, UserId,
+    ControlContext, Environment, EventId, Isolation, Plane, Store, Tenant, UnitOfWork, UnitOfWorkExt, User,
+    UserId,
     actor::Actor,
+    audit::Action,
     auth::{Client, Session},
     event::{Aggregate, Envelope},
     page::PageRequest,
@@ -101,6 +103,7 @@ async fn use_plane(unit: &mut dyn UnitOfWork) -> Vec<String> {
     assert_eq!(outbox.claim(held, instant(), after(10), 10).await.unwrap().events.len(), 1);
     assert!(outbox.park(held, parked.event_id, after(1), CANARY).await.unwrap());
     assert_eq!((outbox.pending().await.unwrap(), outbox.parked(10).await.unwrap().len()), (0, 1));
+    unit.record(Action::new(CANARY, CANARY, CANARY).detail(CANARY, CANARY)).await.unwrap();
     assert!(unit.consumed().record(CANARY, parked.event_id).await.unwrap());
     assert!(unit.consumed().contains(CANARY, parked.event_id).await.unwrap());
 
@@ -188,7 +191,7 @@ async fn e5_no_value_is_in_the_text_of_a_statement() {
     }
     assert!(values.len() >= 30, "{values:?}");
     let log = server.log().unwrap();
-    for statement in ["users", "sessions", "outbox", "consumed_events", "tenants", "memberships"] {
+    for statement in ["users", "sessions", "outbox", "audit", "consumed_events", "tenants", "memberships"] {
         assert!(log.contains(&format!("INSERT INTO multitenancy_{statement}")), "{statement} is not logged");
     }
     assert_eq!(standing(&log, &values), [""; 0]);

@@ -60,12 +60,13 @@ pub struct ProbedStore {
     inner: Arc<dyn Store>,
     probe: Arc<dyn Probe>,
     embedded: bool,
+    audited: bool,
 }
 
 impl ProbedStore {
     /// Tells `probe` of every call on `store`.
     pub fn new(store: Arc<dyn Store>, probe: impl Probe) -> Self {
-        Self { inner: store, probe: Arc::new(probe), embedded: true }
+        Self { inner: store, probe: Arc::new(probe), embedded: true, audited: false }
     }
 
     /// Lets other tasks run before and after every call, so that it can be interrupted there.
@@ -74,6 +75,12 @@ impl ProbedStore {
             tokio::task::yield_now().await;
             Ok(())
         })
+    }
+
+    /// Panics when a unit of work that changes a noun commits without a record in the audit log.
+    #[must_use]
+    pub fn requiring_audit(self) -> Self {
+        Self { audited: true, ..self }
     }
 
     /// Keeps no secrets, as a store that several processes share.
@@ -116,25 +123,25 @@ impl Store for ProbedStore {
     async fn control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
         let call = self.inner.control(context);
         let inner = self.around("control", Some(Plane::Control), call).await?;
-        Ok(Box::new(ProbedUnit::new(inner, &self.probe)))
+        Ok(Box::new(ProbedUnit::new(inner, self)))
     }
 
     async fn read_control(&self, context: &ControlContext) -> Result<Box<dyn ControlTransaction>> {
         let call = self.inner.read_control(context);
         let inner = self.around("read_control", Some(Plane::Control), call).await?;
-        Ok(Box::new(ProbedUnit::new(inner, &self.probe)))
+        Ok(Box::new(ProbedUnit::new(inner, self)))
     }
 
     async fn begin(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
         let plane = Plane::Tenant(context.tenant_id());
         let inner = self.around("begin", Some(plane), self.inner.begin(context)).await?;
-        Ok(Box::new(ProbedUnit::new(inner, &self.probe)))
+        Ok(Box::new(ProbedUnit::new(inner, self)))
     }
 
     async fn read(&self, context: &TenantContext) -> Result<Box<dyn TenantTransaction>> {
         let plane = Plane::Tenant(context.tenant_id());
         let inner = self.around("read", Some(plane), self.inner.read(context)).await?;
-        Ok(Box::new(ProbedUnit::new(inner, &self.probe)))
+        Ok(Box::new(ProbedUnit::new(inner, self)))
     }
 
     async fn migrate(&self) -> Result<()> {

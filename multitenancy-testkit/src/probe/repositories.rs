@@ -1,6 +1,8 @@
 use async_trait::async_trait;
 use multitenancy_core::{
-    ControlTransaction, EventId, Result, SessionId, Tenant, TenantId, Timestamp, UnitOfWork, User, UserId,
+    AuditId, ControlTransaction, EventId, Result, SessionId, Tenant, TenantId, Timestamp, UnitOfWork, User,
+    UserId,
+    audit::{AuditLog, AuditRecord},
     auth::{PasswordHash, Session, SessionRepository},
     event::{Claim, ConsumedEvents, Envelope, LeaseId, Outbox},
     page::{Page, PageRequest},
@@ -19,6 +21,7 @@ macro_rules! probed {
         #[async_trait]
         impl<U: $unit + ?Sized> $repository for ProbedUnit<U> {
             $(async fn $method(&mut self, $($argument: $type),*) -> Result<$output> {
+                self.note(concat!($name, ".", stringify!($method)));
                 let plane = Some(self.inner.plane());
                 let call = self.inner.$accessor().$method($($argument),*);
                 around(&*self.probe, concat!($name, ".", stringify!($method)), plane, call).await
@@ -54,6 +57,11 @@ probed! { UnitOfWork: Outbox, outbox, "outbox" {
     park(lease: LeaseId, event: EventId, at: Timestamp, error: &str) -> bool;
     pending() -> u64;
     parked(limit: u32) -> Vec<Envelope>;
+} }
+
+probed! { UnitOfWork: AuditLog, audit, "audit" {
+    append(record: &AuditRecord) -> ();
+    list(page: &PageRequest<AuditId>) -> Page<AuditRecord, AuditId>;
 } }
 
 probed! { UnitOfWork: ConsumedEvents, consumed, "consumed" {

@@ -3,8 +3,9 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use chrono::SubsecRound;
 use multitenancy_core::{
-    ControlContext, ControlTransaction, EventId, Plane, Result, SessionId, Tenant, TenantContext, TenantId,
-    TenantTransaction, Timestamp, UnitOfWork, User, UserId,
+    AuditId, ControlContext, ControlTransaction, EventId, Plane, Result, SessionId, Tenant, TenantContext,
+    TenantId, TenantTransaction, Timestamp, UnitOfWork, User, UserId,
+    audit::{AuditLog, AuditRecord},
     auth::{PasswordHash, Session, SessionRepository},
     event::{Aggregate, Claim, ConsumedEvents, Envelope, LeaseId, Outbox},
     page::{Page, PageRequest},
@@ -140,6 +141,11 @@ passes_on! { UnitOfWork: Outbox, outbox {
         self.inner().outbox().delivered(believed, event).await
     }
 }
+
+passes_on! { UnitOfWork: AuditLog, audit {
+    append(record: &AuditRecord) -> ();
+    list(page: &PageRequest<AuditId>) -> Page<AuditRecord, AuditId>;
+} }
 
 passes_on! { UnitOfWork: ConsumedEvents, consumed {
     contains(consumer: &str, event: EventId) -> bool;

@@ -13,6 +13,7 @@ use multitenancy_core::{
     tenancy::TenancyBuilder,
     tenant::TenantStatus,
 };
+use multitenancy_testkit::ProbedStore;
 use serde_json::{Value, json};
 
 use super::{Call, PASSWORD};
@@ -33,6 +34,8 @@ impl Clock for TurnedClock {
 pub struct Api {
     pub router: Router,
     pub tenancy: Tenancy,
+    /// The store as it is, for tests to change.
+    pub store: Arc<dyn Store>,
     clock: Arc<TurnedClock>,
 }
 
@@ -64,10 +67,12 @@ impl Api {
     ) -> Self {
         let clock = Arc::new(TurnedClock::default());
         let store = store(Environment::new(clock.clone(), Arc::new(SystemRandom)));
+        // A use case that changes a noun without an audit record fails its test.
+        let audited = ProbedStore::new(store.clone(), async |_| Ok(())).requiring_audit();
         let keys = KeyRing::new(SigningKey::hs256(&SECRET.into()).unwrap());
-        let builder = Tenancy::builder_dyn(store).keys(keys).without_background_work();
+        let builder = Tenancy::builder(audited).keys(keys).without_background_work();
         let tenancy = configure(builder).build().unwrap();
-        Self { router: app(&tenancy), tenancy, clock }
+        Self { router: app(&tenancy), tenancy, store, clock }
     }
 
     pub fn turn_clock(&self, seconds: i64) {
@@ -118,14 +123,12 @@ impl Api {
     /// Moves a tenant from one status to another.
     pub async fn set_status(&self, tenant: &str, from: TenantStatus, to: TenantStatus) {
         let id: TenantId = self.system(tenant).await.tenant_id();
-        multitenancy_testkit::fixtures::set_status(self.tenancy.store().as_ref(), id, from, to)
-            .await
-            .unwrap();
+        multitenancy_testkit::fixtures::set_status(&*self.store, id, from, to).await.unwrap();
     }
 
     /// Changes what a user may do, or whether they may sign in.
     pub async fn set_user(&self, tenant: &str, user: &Signed, roles: &[Role], is_active: bool) {
-        let mut unit = self.tenancy.store().begin(&self.system(tenant).await).await.unwrap();
+        let mut unit = self.store.begin(&self.system(tenant).await).await.unwrap();
         let mut row = unit.users().find(user.id()).await.unwrap().unwrap();
         row.roles = roles.to_vec();
         row.is_active = is_active;

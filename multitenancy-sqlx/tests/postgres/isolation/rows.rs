@@ -11,6 +11,7 @@ async fn s11_a_write_into_the_other_tenant_is_refused() {
             "INSERT INTO projects (tenant_id, name) VALUES ('{b}', 'planted')",
             "UPDATE projects SET tenant_id = '{b}'",
             "UPDATE entries SET tenant_id = '{b}'",
+            "INSERT INTO multitenancy_audit VALUES ('{b}', gen_random_uuid(), now(), '{}', 'x', 'x', 'x', '{}')",
             "INSERT INTO multitenancy_consumed_events VALUES ('{b}', 'x', gen_random_uuid())",
         ];
         for write in writes {

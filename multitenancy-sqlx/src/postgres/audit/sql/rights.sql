@@ -14,6 +14,11 @@ FROM relations JOIN grants USING (oid)
 WHERE (reference OR in_plane AND relname = 'multitenancy_marker' OR name = 'multitenancy.fences')
     AND privilege IN ('INSERT', 'UPDATE', 'DELETE') GROUP BY name
 UNION ALL
+SELECT 's20_rewritable', name, 'keeps the audit log, and units of work may change or remove its records',
+    format('REVOKE UPDATE, DELETE ON %s FROM %s', name, string_agg(DISTINCT grantee, ', '))
+FROM relations JOIN grants USING (oid)
+WHERE in_plane AND relname = 'multitenancy_audit' AND privilege IN ('UPDATE', 'DELETE') GROUP BY name
+UNION ALL
 SELECT 's20_creates_in_schema', quote_ident(nspname), format('lets %s create in it: functions and operators see hidden rows', name),
     format('REVOKE CREATE ON SCHEMA %I FROM %s', nspname, name)
 FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS acl
