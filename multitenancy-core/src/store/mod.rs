@@ -149,7 +149,7 @@ pub trait UnitOfWork: Send {
     ///    did not. When the answer was lost the error is [`Unknown`](crate::ErrorKind::Unknown) `commit_unknown`, which
     ///    is not retryable (S32).
     /// 3. Inside a tenant that was suspended or canceled in the meantime it is refused, as
-    ///    [`set_status`](TenantRepository::set_status) says.
+    ///    [`set_status`](ports::TenantRepository::set_status) says.
     async fn commit(self: Box<Self>) -> Result<()>;
 }
 
