@@ -1,6 +1,7 @@
-//! The use cases of organizations: making one, completely or not at all, and looking at one's own.
+//! The use cases of organizations: create one completely or not at all, read your own, suspend, activate, cancel.
 
 mod create;
+mod lifecycle;
 mod provision;
 mod read;
 

@@ -13,8 +13,7 @@
 //! 2. List the port in `store/repositories.rs`: its accessor, its methods and the types in them. All that passes on to
 //!    another store has it from there.
 //! 3. Follow the compiler: it asks for the port on the transactions of `memory` and of each adapter.
-//! 4. Write the cases of the clauses in `multitenancy-testkit`, and add the table to its list of tables. Tests ask for
-//!    what is missing.
+//! 4. Write the cases of the clauses in `multitenancy-testkit`, and read the table in its tests of isolation.
 
 pub mod fleet;
 mod repositories;

@@ -31,3 +31,32 @@ impl Event for TenantCreated {
         Aggregate::new("tenant", self.tenant_id)
     }
 }
+
+macro_rules! status_events {
+    ($($(#[$doc:meta])* $event:ident = $name:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Serialize)]
+        pub struct $event {
+            /// The tenant.
+            pub tenant_id: TenantId,
+        }
+
+        impl Event for $event {
+            const TYPE: &'static str = $name;
+            const VERSION: u32 = 1;
+
+            fn aggregate(&self) -> Aggregate {
+                Aggregate::new("tenant", self.tenant_id)
+            }
+        }
+    )*};
+}
+
+status_events! {
+    /// `tenant.suspended`: the tenant is refused until it is activated. Published on the control plane.
+    TenantSuspended = "tenant.suspended";
+    /// `tenant.activated`: a suspended tenant is active again. Published on the control plane.
+    TenantActivated = "tenant.activated";
+    /// `tenant.canceled`: the tenant is refused for good. Published on the control plane.
+    TenantCanceled = "tenant.canceled";
+}

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::resolution::{mismatch, required};
 pub use self::{
     context::{ControlContext, TenantContext},
-    events::TenantCreated,
+    events::{TenantActivated, TenantCanceled, TenantCreated, TenantSuspended},
     repository::{
         Membership, MembershipRepository, StatusChange, TenantRepository, domain_taken, slug_taken,
         tenant_inactive,

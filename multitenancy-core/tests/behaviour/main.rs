@@ -9,6 +9,7 @@ mod crashes;
 mod entry_points;
 mod events;
 mod evidence;
+mod lifecycle;
 mod logs;
 mod mailing;
 mod organizations;
