@@ -89,8 +89,12 @@ impl PostgresServer {
     fn signal(&self, signal: &str) -> io::Result<()> {
         let file = fs::read_to_string(self.data().join("postmaster.pid"))?;
         let pid = file.lines().next().unwrap_or_default();
-        run(Command::new("sh")
-            .args(["-c", &format!("kill -{signal} {pid} $(cat /proc/{pid}/task/{pid}/children)")]))
+        // A process that ends between the two lines needs no signal any more.
+        let script = format!(
+            "children=$(cat /proc/{pid}/task/{pid}/children) && kill -{signal} {pid} || exit 1; \
+             for child in $children; do kill -{signal} $child 2>/dev/null; done; true"
+        );
+        run(Command::new("sh").args(["-c", &script]))
     }
 
     /// Starts it again on the same files and the same port.
