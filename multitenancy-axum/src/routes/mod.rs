@@ -3,6 +3,7 @@
 
 mod auth;
 mod organizations;
+mod tenants;
 mod users;
 
 use axum::{Router, extract::DefaultBodyLimit};
@@ -52,4 +53,7 @@ pub(crate) fn documented() -> OpenApiRouter<Tenancy> {
         .routes(routes!(organizations::create::handler))
         .routes(routes!(organizations::list_own::handler))
         .routes(routes!(organizations::read::handler))
+        .routes(routes!(tenants::suspend::handler))
+        .routes(routes!(tenants::activate::handler))
+        .routes(routes!(tenants::cancel::handler))
 }

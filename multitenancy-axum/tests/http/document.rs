@@ -48,6 +48,9 @@ fn document_lists_the_endpoints() {
             "POST /api/v1/organizations",
             "GET /api/v1/organizations/me",
             "GET /api/v1/organizations/{id}",
+            "POST /api/v1/tenants/{id}/activate",
+            "POST /api/v1/tenants/{id}/cancel",
+            "POST /api/v1/tenants/{id}/suspend",
             "GET /api/v1/users/me",
             "PUT /api/v1/users/me",
             "GET /health",
@@ -119,7 +122,10 @@ async fn s79_role_without_permission_is_denied() {
         call.refused(403, "permission_denied").await;
         asked.extend(operation.permission);
     }
-    assert_eq!(Vec::from_iter(asked), ["read_own_profile", "read_own_tenant", "update_own_profile"]);
+    assert_eq!(
+        Vec::from_iter(asked),
+        ["manage_tenant_status", "read_own_profile", "read_own_tenant", "update_own_profile"]
+    );
     api.set_user("acme", &carol_in_acme, &[Role::GUEST], true).await;
     let me = api.put("/users/me").token(&carol_in_acme.access).json(json!({}));
     me.refused(403, "permission_denied").await;

@@ -17,4 +17,5 @@ mod problems;
 mod support;
 mod system;
 mod tenant;
+mod tenants;
 mod walkthrough;

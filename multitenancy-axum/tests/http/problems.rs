@@ -70,7 +70,7 @@ async fn s109_errors_hide_their_cause() {
             failed += 1;
         }
     }
-    assert_eq!(failed, 10);
+    assert_eq!(failed, 13);
     world.api.call(Method::GET, "/health").answered(503).await;
     world.api.call(Method::GET, "/health/ready").answered(503).await;
     world.api.call(Method::GET, "/health/live").answered(200).await;

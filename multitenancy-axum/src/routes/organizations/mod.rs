@@ -16,7 +16,7 @@ use crate::schema::one_of;
 /// An organization.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Organization)]
-pub(super) struct OrganizationBody {
+pub(crate) struct OrganizationBody {
     #[schema(value_type = String, format = Uuid)]
     id: TenantId,
     #[schema(value_type = String)]

@@ -8,7 +8,7 @@ mod world;
 pub use self::{
     request::{Answer, Call},
     wire::Wire,
-    world::{Api, SECRET, World, document},
+    world::{Api, SECRET, Signed, World, document},
 };
 
 /// The password of everybody here.

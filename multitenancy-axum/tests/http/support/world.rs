@@ -6,7 +6,7 @@ use std::sync::{
 use axum::{Router, http::Method};
 use multitenancy_axum::{Tenancy, app, openapi};
 use multitenancy_core::{
-    Clock, Environment, Role, Store, TenantContext, TenantId, Timestamp, UserId,
+    Clock, ControlContext, Environment, Role, Store, TenantContext, TenantId, Timestamp, UserId,
     auth::{KeyRing, SigningKey},
     environment::{SystemClock, SystemRandom},
     memory::MemoryStore,
@@ -124,6 +124,16 @@ impl Api {
     pub async fn set_status(&self, tenant: &str, from: TenantStatus, to: TenantStatus) {
         let id: TenantId = self.system(tenant).await.tenant_id();
         multitenancy_testkit::fixtures::set_status(&*self.store, id, from, to).await.unwrap();
+    }
+
+    /// Makes a user of the platform an administrator of it. No route does.
+    pub async fn make_administrator(&self, user: &Signed) {
+        let mut unit = self.store.control(&ControlContext::system("test")).await.unwrap();
+        let mut row = unit.users().find(user.id()).await.unwrap().unwrap();
+        row.roles = vec![Role::SUPER_ADMIN];
+        assert!(unit.users().update(&row).await.unwrap());
+        unit.commit().await.unwrap();
+        self.turn_clock(2);
     }
 
     /// Changes what a user may do, or whether they may sign in.
