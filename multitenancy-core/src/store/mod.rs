@@ -13,7 +13,8 @@
 //! 2. List the port in `store/repositories.rs`: its accessor, its methods and the types in them. All that passes on to
 //!    another store has it from there.
 //! 3. Follow the compiler: it asks for the port on the transactions of `memory` and of each adapter.
-//! 4. Write the cases of the clauses in `multitenancy-testkit`, and read the table in its tests of isolation.
+//! 4. Write the cases of the clauses in `multitenancy-testkit`, and a row of the table in the tests of
+//!    isolation. `docs/adding-a-noun.md` names every file.
 
 pub mod fleet;
 mod repositories;
