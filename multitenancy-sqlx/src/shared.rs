@@ -1,11 +1,11 @@
 //! What both engines share, compiled once for each (decision 16).
 //!
 //! An engine supplies six modules beside its store, `Engine` here:
-//! - `engine`: how a transaction begins, commits and rolls back, the types of sqlx, and the words that differ in SQL.
+//! - `engine`: how a transaction begins, commits and rolls back, the types of sqlx, and the SQL keywords that differ.
 //! - `codec`: how columns hold instants.
-//! - `error`: what the engine's errors mean.
-//! - `schema`: which migrations storage needs, and the mark that says at which schema it is.
-//! - `storage`: how storage is made and migrated, and the worker of a fleet's run.
+//! - `error`: maps the engine's errors to error codes.
+//! - `schema`: which migrations storage needs, and the marker that records its schema.
+//! - `storage`: how storage is created and migrated, and the worker of a fleet run.
 //! - `location`: where a plane's rows are, and which connections lead there.
 //!
 //! And these methods of its store:

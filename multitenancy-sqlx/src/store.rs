@@ -1,4 +1,4 @@
-//! The doors of a store, which are the same on both engines.
+//! The methods that open units of work; both engines share them.
 
 use async_trait::async_trait;
 use multitenancy_core::{
@@ -16,15 +16,16 @@ use super::{
 };
 
 impl Engine {
-    /// Opens a transaction inside the context's tenant. On SQLite it has the file's write lock: units that write take turns.
+    /// Opens a transaction in the context's tenant. On SQLite it holds the file's write lock: units that write run
+    /// one at a time.
     ///
-    /// A handler calls it after it has read its body, with what its extractor gave it: every extractor for a tenant is a
-    /// `TenantContext` to this call.
+    /// A handler calls it after it has read the request body. Every extractor for a tenant converts to
+    /// `&TenantContext`.
     pub async fn begin(&self, context: &TenantContext) -> Result<Transaction> {
         self.open_tenant(context, Access::Write).await
     }
 
-    /// Opens a snapshot inside the context's tenant, that only reads.
+    /// Opens a read-only snapshot in the context's tenant.
     pub async fn read(&self, context: &TenantContext) -> Result<Transaction> {
         self.open_tenant(context, Access::Read).await
     }
@@ -34,7 +35,7 @@ impl Engine {
         self.open_control(context, Access::Write).await
     }
 
-    /// Opens a snapshot of the control plane, that only reads.
+    /// Opens a read-only snapshot of the control plane.
     pub async fn read_control(&self, context: &ControlContext) -> Result<Transaction<ControlContext>> {
         self.open_control(context, Access::Read).await
     }

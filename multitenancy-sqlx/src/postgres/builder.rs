@@ -7,7 +7,7 @@ use sqlx::{migrate::Migrator, postgres::PgConnectOptions};
 use super::{audit::AuditOptions, hint::with_hint, store::PgStore};
 use crate::pool::Limits;
 
-/// Opens a [`PgStore`].
+/// Configures and opens a [`PgStore`].
 pub struct PgStoreBuilder {
     url: SecretString,
     admin_url: Option<SecretString>,
@@ -23,7 +23,7 @@ pub struct PgStoreBuilder {
     pub(super) audit: AuditOptions,
 }
 
-/// What PostgreSQL ends by itself.
+/// The timeouts that PostgreSQL enforces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
     pub statement: Duration,
@@ -59,147 +59,151 @@ impl PgStoreBuilder {
         }
     }
 
-    /// The URL of the role that makes schemas, databases and roles, and migrates. It owns the tables and bypasses
-    /// row-level security. Default: the store's own URL, whose role then has to have these rights.
+    /// The URL of the admin role. This role creates schemas, databases and roles, and runs migrations. It owns the
+    /// tables and bypasses row-level security. Default: the store's own URL; its role then needs these rights.
     #[must_use]
     pub fn admin_url(mut self, url: &str) -> Self {
         self.admin_url = Some(url.into());
         self
     }
 
-    /// Whether the store's own URL may be of a privileged role: a superuser, one that bypasses row-level security, makes
-    /// roles or owns what it works on, or can become such a role. Units of work then assume a restricted role on every
-    /// connection, which a statement of theirs can take off again. Default: in debug builds only; refused otherwise.
+    /// Allows the store's own URL to name a privileged role: a superuser, a role that bypasses row-level security,
+    /// creates roles or owns the objects it works on, or a role that can become such a role. Units of work then
+    /// assume a restricted role on every connection; their own statements can undo this. Default: allowed in debug
+    /// builds, refused otherwise.
     #[must_use]
     pub fn allow_privileged_url(mut self, allow: bool) -> Self {
         self.allow_privileged_url = allow;
         self
     }
 
-    /// A table that belongs to no tenant, such as one of countries: units of work may read it and nothing more. Its name
-    /// alone means that table in every schema, `reference.countries` the one in that schema.
+    /// Declares a reference table: it belongs to no tenant, such as a table of countries, and units of work may only
+    /// read it. A plain name means the table of that name in every schema; `reference.countries` means the table in
+    /// that schema.
     #[must_use]
     pub fn reference_table(mut self, name: &str) -> Self {
         self.audit.reference_tables.push(name.to_owned());
         self
     }
 
-    /// Whether the server may be older than the fixes of row-level security, which came with PostgreSQL 17.6, 16.10,
-    /// 15.14 and 14.19. Default: no.
+    /// Allows servers older than the fixes of row-level security in PostgreSQL 17.6, 16.10, 15.14 and 14.19. Default:
+    /// no.
     #[must_use]
     pub fn allow_old_server(mut self, allow: bool) -> Self {
         self.audit.old_server = allow;
         self
     }
 
-    /// The application's migrations of the control plane, after the framework's and with a history of their own.
+    /// The application's migrations of the control plane. They run after the framework's migrations and have their
+    /// own history.
     #[must_use]
     pub fn control_migrations(mut self, migrations: Migrator) -> Self {
         self.control_migrations = Some(migrations);
         self
     }
 
-    /// The application's migrations of tenants, after the framework's and with a history of their own. They run in the
-    /// schema that tenants share, in each tenant's schema and in each tenant's database alike: write names without a
-    /// schema, and `SELECT multitenancy.protect('projects')` after each table.
+    /// The application's migrations of tenants. They run after the framework's migrations and have their own history.
+    /// The same migrations run in the shared schema, in each tenant's schema and in each tenant's database: write
+    /// names without a schema, and write `SELECT multitenancy.protect('projects')` after each table.
     #[must_use]
     pub fn tenant_migrations(mut self, migrations: Migrator) -> Self {
         self.tenant_migrations = Some(migrations);
         self
     }
 
-    /// How a tenant is kept apart that does not say how. Default [`Isolation::Shared`].
+    /// The isolation of tenants that do not specify one. Default: [`Isolation::Shared`].
     #[must_use]
     pub fn default_isolation(mut self, isolation: Isolation) -> Self {
         self.default_isolation = isolation;
         self
     }
 
-    /// How many connections may be open at once, over all tenants and all isolations: 1 to 10,000. Default 50. Hearing of changes by
-    /// other processes takes one more, and migrating and making tenants a few, for as long as it lasts. The server needs a
-    /// moment to end what was closed: leave it some to spare.
+    /// The maximum number of open connections, over all tenants and all isolations: 1 to 10,000. Default 50.
+    /// Listening for changes by other processes takes one more connection; migrations and provisioning take a few
+    /// while they run. The server needs a moment to end closed connections: set the server's limit a little higher.
     #[must_use]
     pub fn max_connections(mut self, count: usize) -> Self {
         self.limits.open = count;
         self
     }
 
-    /// How many of them one tenant may have at once, so that its burst leaves some for the others: 1 to 10,000. Default:
-    /// half.
+    /// The maximum number of connections that one tenant may use at once: 1 to 10,000. A burst of one tenant leaves
+    /// the rest to other tenants. Default: half of the open connections.
     #[must_use]
     pub fn max_connections_per_tenant(mut self, count: usize) -> Self {
         self.per_tenant = Some(count);
         self
     }
 
-    /// How long a unit of work waits for its turn and for room before it is refused as overloaded: up to an hour. Default
-    /// 5 s.
+    /// The maximum time that a unit of work waits for a permit before it is refused as overloaded: up to one hour.
+    /// Default 5 s.
     #[must_use]
     pub fn acquire_timeout(mut self, wait: Duration) -> Self {
         self.limits.wait = wait;
         self
     }
 
-    /// How old a connection may grow before it is closed at its next return, so that servers that were added are used and
-    /// memory of the old ones is given back. Default 3600 s.
+    /// The maximum age of a connection. An older connection is closed when it is next returned; so the store uses
+    /// newly added servers, and old connections free their memory. Default 3600 s.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.limits.lifetime = Some(lifetime);
         self
     }
 
-    /// Whether the store's URL leads to a pooler in transaction mode, such as PgBouncer, which gives each transaction
-    /// whatever connection is free. Then nothing is kept on connections: statements are prepared for one transaction
-    /// (`persistent(false)` keeps a long loop from piling them up in it), and each transaction says its limits itself.
-    /// Migrating, making tenants and hearing of changes by other processes need connections of their own: give an
-    /// [`admin_url`](Self::admin_url) that goes to the server. Default `false`.
+    /// Declares that the store's URL leads to a pooler in transaction mode, such as PgBouncer, which gives each
+    /// transaction any free connection. The store then keeps no state on connections: statements are prepared for one
+    /// transaction (`persistent(false)` prevents a long loop from accumulating them), and each transaction sets its
+    /// own limits. Migrations, provisioning and listening for changes need direct connections: set an
+    /// [`admin_url`](Self::admin_url) that leads to the server. Default `false`.
     ///
-    /// Tenants with a database each work when the pooler leads to any database (`* = host=…`).
+    /// Tenants with their own database work when the pooler leads to every database (`* = host=…`).
     #[must_use]
     pub fn transaction_pooler(mut self, pooled: bool) -> Self {
         self.pooled = pooled;
         self
     }
 
-    /// How long a statement may take: 1 ms to 24 h. Default 30 s.
+    /// The maximum duration of a statement: 1 ms to 24 h. Default 30 s.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.statement = timeout;
         self
     }
 
-    /// How long a statement may wait for a lock: 1 ms to 24 h. Default 10 s.
+    /// The maximum time that a statement waits for a lock: 1 ms to 24 h. Default 10 s.
     #[must_use]
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.lock = timeout;
         self
     }
 
-    /// How long a transaction may do nothing: 1 s to 24 h. Default 60 s.
+    /// The maximum idle time of a transaction: 1 s to 24 h. Default 60 s.
     #[must_use]
     pub fn idle_in_transaction_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.idle = timeout;
         self
     }
 
-    /// The time and randomness of the store. Default: the system's.
+    /// The clock and the randomness of the store. Default: the system's.
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// Connects, and makes the control plane when it is not there.
+    /// Connects, and creates the control plane if it does not exist.
     ///
-    /// Fails when a bound is out of its range, when a URL is not `postgres://…`, when the server does not answer, when it refuses the login or knows no such
-    /// database, when a role lacks a right, and when one tenant could reach another's rows: a privileged role, an
-    /// unprotected table, a key without `tenant_id` and so on. Each error says what to do, in SQL where that mends it, and
-    /// none holds a password. [`audit`](crate::audit) finds the same.
+    /// Fails when a limit is out of range, when a URL is not `postgres://…`, when the server does not answer, refuses
+    /// the login or does not know the database, when a role lacks a right, and when one tenant could reach another
+    /// tenant's rows: a privileged role, an unprotected table, a key without `tenant_id` and so on. Each error states
+    /// the remedy, in SQL where SQL fixes it. No error contains a password. [`audit`](crate::audit) reports the same
+    /// faults.
     pub async fn connect(mut self) -> Result<PgStore> {
         self.validate()?;
-        // The longest statement, and time for the answer.
+        // The longest statement, plus time for the answer.
         self.limits.longest = self.timeouts.statement + self.limits.wait;
-        // A pooler's connection to the server is of use to others between two units.
+        // Between two units, other clients can use a pooler's connection to the server.
         self.limits.defers = !self.pooled;
         let runtime = options(self.url.expose_secret())?;
         let admin = self.admin_url.as_ref().map(|url| options(url.expose_secret())).transpose()?;
@@ -240,12 +244,12 @@ impl PgStoreBuilder {
     }
 }
 
-/// More than any server has.
+/// More than any server allows.
 const MOST: usize = 10_000;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// PostgreSQL reads none at all as no limit.
+/// PostgreSQL reads zero as no limit.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// Above what a finished read waits for to be rolled back.
+/// Longer than a finished read waits for its rollback.
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -255,9 +259,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions> {
             "the database URL is not of PostgreSQL: write postgres://user:password@host/database",
         ));
     }
-    // Its own message may quote the password.
+    // The original message may quote the password.
     url.parse().map_err(|_| {
-        Error::config("the database URL can not be read: write postgres://user:password@host/database")
+        Error::config("the database URL cannot be read: write postgres://user:password@host/database")
     })
 }
 

@@ -29,8 +29,8 @@ use super::{
 };
 use crate::pool;
 
-/// Keeps tenants apart as each of them needs it: in shared tables under row-level security, in a schema, or in a
-/// database of their own. Cheap to clone.
+/// A store on PostgreSQL. Each tenant has its own isolation: shared tables under row-level security, its own schema,
+/// or its own database. Cloning is cheap.
 #[derive(Clone)]
 pub struct PgStore {
     pub(super) inner: Arc<Inner>,
@@ -44,9 +44,9 @@ pub(super) struct Inner {
     pub(super) control_schema: Schema,
     pub(super) tenant_schema: Schema,
     pub(super) isolations: [Isolation; 3],
-    /// What every transaction is told of its limits, where connections do not keep it.
+    /// The settings that every transaction makes, where connections do not keep them.
     pub(super) local: String,
-    /// Whether each transaction may be on another connection of the server.
+    /// Whether each transaction may run on a different connection of the server.
     pub(super) pooled: bool,
     pub(super) environment: Environment,
     pub(super) signals: Arc<Signals>,
@@ -55,14 +55,14 @@ pub(super) struct Inner {
     pub(super) repairs: RepairsInFlight,
 }
 
-/// How many may be at work at once.
+/// The maximum number of concurrent units of work on a plane.
 pub(super) struct Widths {
     pub control: usize,
     pub tenant: usize,
 }
 
 impl PgStore {
-    /// A store in the database that `url` names, as `postgres://app:secret@localhost/app`.
+    /// Builds a store in the database of `url`, such as `postgres://app:secret@localhost/app`.
     pub fn builder(url: &str) -> PgStoreBuilder {
         PgStoreBuilder::new(url)
     }
@@ -77,7 +77,8 @@ impl PgStore {
         admin.make_role().await?;
         let pooled = builder.pooled;
         let runtime = if pooled {
-            // A pooler refuses what it can not keep, and a statement that was prepared ahead is on another connection.
+            // A pooler refuses settings that it cannot keep, and a statement prepared earlier may be on another
+            // connection.
             runtime.statement_cache_capacity(0).extra_float_digits(None)
         } else {
             runtime
@@ -116,7 +117,7 @@ impl PgStore {
         Ok(store)
     }
 
-    /// Makes what an empty database needs, and refuses an unsafe one.
+    /// Creates the control plane in an empty database, and refuses an unsafe database.
     async fn make_when_new(&self) -> Result<()> {
         let ready = match self.read_control(&ControlContext::system("start")).await {
             Err(error) if error.is(code::TENANT_STORAGE_MISSING) => {
@@ -126,13 +127,13 @@ impl PgStore {
             Err(error) if error.is(code::TENANT_UPGRADING) => Ok(()),
             other => other.map(drop),
         };
-        // First, for it says why nothing could be read.
+        // The audit comes first: it explains why the read failed.
         audit::ensure_safe(&self.inner.admin.audit(StorageLocation::Control).await?)?;
         ready
     }
 
-    /// Everything that would let one tenant at another's rows: in the control plane's database, with all schemas in it,
-    /// and in each tenant's own database. Empty when all is safe.
+    /// Lists every way one tenant could reach another tenant's rows: in the control plane's database with all its
+    /// schemas, and in each tenant's own database. The list is empty when all databases are safe.
     pub async fn audit(&self) -> Result<Vec<Fault>> {
         let mut faults = self.inner.admin.audit(StorageLocation::Control).await?;
         let mut unit = self.read_control(&ControlContext::system("audit")).await?;
@@ -150,19 +151,21 @@ impl PgStore {
         Ok(faults)
     }
 
-    /// Closes all connections, for as long as a turn is waited for. From then on units of work are refused.
+    /// Closes all connections. Waits at most the acquire timeout for connections in use. Later units of work are
+    /// refused.
     pub async fn close(&self) {
         self.inner.listening.stop();
         self.inner.pool.close().await;
     }
 
-    /// Brings the control plane and every tenant to the newest schema. Tenants that are current are not touched.
+    /// Migrates the control plane and every tenant to the newest schema. Tenants at the newest schema are not
+    /// touched.
     ///
-    /// One tenant's failure does not keep the others from it; all are named in the error, 503
-    /// `tenants_not_migrated`. Until it is migrated, a tenant is refused: 503 `tenant_upgrading`.
+    /// The failure of one tenant does not stop the others. The error, 503 `tenants_not_migrated`, names every failed
+    /// tenant. A tenant that is not migrated is refused: 503 `tenant_upgrading`.
     pub async fn migrate(&self) -> Result<()> {
         let report = self.migrate_all(&FleetOptions::default()).await?.finish().await;
-        // First: whoever goes on without the tenants that failed must not go on with unsafe ones.
+        // The audit comes first: a caller that ignores failed tenants must not ignore unsafe ones.
         audit::ensure_safe(&self.inner.admin.audit(StorageLocation::Control).await?)?;
         report.into_result()
     }
@@ -191,7 +194,7 @@ impl PgStore {
         &self.inner.isolations
     }
 
-    /// None: several processes share the database.
+    /// No secret: several processes share the database.
     pub(super) fn stored_secret(&self, _name: &str) -> Result<Option<SecretString>> {
         Ok(None)
     }

@@ -6,28 +6,28 @@ use sqlx::migrate::Migrator;
 use super::store::SqliteStore;
 use crate::pool::Limits;
 
-/// How much of the newest work a loss of power may take. A crash of the process takes nothing either way.
+/// How much recent work a power loss may lose. A process crash loses nothing in either mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Synchronous {
-    /// Nothing: each commit is on the disk before it is answered. The default.
+    /// Nothing: a commit is on disk before it is answered. The default.
     #[default]
     Full,
-    /// The commits since the last checkpoint of the file, whole ones from the end backwards. Several times faster.
+    /// The commits since the file's last checkpoint: whole commits, the newest first. Several times faster.
     Normal,
 }
 
-/// The most connections of either kind: as many threads as Linux gives a process by default.
+/// The maximum number of connections of each kind: the default thread limit of a Linux process.
 const MOST: usize = 32_768;
 
-/// The longest wait for a turn.
+/// The longest wait for a permit.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// Files do not age, and nothing bounds a statement.
+/// Connections to files have no maximum age, and no timeout limits a statement.
 pub(super) fn limits(open: usize, wait: Duration) -> Limits {
     Limits { open, wait, lifetime: None, longest: Duration::MAX, defers: true }
 }
 
-/// Opens a [`SqliteStore`].
+/// Configures and opens a [`SqliteStore`].
 pub struct SqliteStoreBuilder {
     pub(super) url: String,
     pub(super) environment: Environment,
@@ -53,39 +53,41 @@ impl SqliteStoreBuilder {
         }
     }
 
-    /// The application's migrations of the control file, after the framework's and with a history of their own.
+    /// The application's migrations of the control file. They run after the framework's migrations and have their own
+    /// history.
     #[must_use]
     pub fn control_migrations(mut self, migrations: Migrator) -> Self {
         self.control_migrations = Some(migrations);
         self
     }
 
-    /// The application's migrations of each tenant's file, after the framework's and with a history of their own.
+    /// The application's migrations of each tenant's file. They run after the framework's migrations and have their
+    /// own history.
     #[must_use]
     pub fn tenant_migrations(mut self, migrations: Migrator) -> Self {
         self.tenant_migrations = Some(migrations);
         self
     }
 
-    /// How many connections to tenants' files may be open at once, 1 to 32,768; each is a thread. Default 128. The
-    /// control file has five of its own besides.
+    /// The maximum number of open connections to tenants' files: 1 to 32,768. Each is a thread. Default 128. The
+    /// control file has five more of its own.
     ///
-    /// Wants to be more than the number of tenants that write at about the same time: opening a file costs about as
-    /// much as ten commits to it.
+    /// Set it higher than the number of tenants that write at about the same time: opening a file costs about as much
+    /// as ten commits to it.
     #[must_use]
     pub fn max_open_connections(mut self, count: usize) -> Self {
         self.limits.open = count;
         self
     }
 
-    /// How many of them may read one tenant's file, besides the one that writes it: 1 to 32,768. Default 4.
+    /// The maximum number of readers of one tenant's file, in addition to its one writer: 1 to 32,768. Default 4.
     #[must_use]
     pub fn max_readers_per_tenant(mut self, count: usize) -> Self {
         self.readers = count;
         self
     }
 
-    /// How long a unit of work waits for its turn and for room before it is refused as overloaded: at most 3,600 s.
+    /// The maximum time that a unit of work waits for a permit before it is refused as overloaded: at most 3,600 s.
     /// Default 5 s.
     #[must_use]
     pub fn acquire_timeout(mut self, wait: Duration) -> Self {
@@ -93,23 +95,23 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How much a loss of power may take. Default: nothing.
+    /// How much recent work a power loss may lose. Default: nothing.
     #[must_use]
     pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
         self.synchronous = synchronous;
         self
     }
 
-    /// The time and randomness of the store. Default: the system's.
+    /// The clock and the randomness of the store. Default: the system's.
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// Opens the data directory, makes it when it is not there, and brings the control file to the newest schema.
+    /// Opens the data directory, creates it if it does not exist, and migrates the control file to the newest schema.
     ///
-    /// Fails when the URL is not `sqlite:<directory>`, when a limit is out of its bounds, when the directory can not be
+    /// Fails when the URL is not `sqlite:<directory>`, when a limit is out of range, when the directory cannot be
     /// used, or when another process uses it.
     pub async fn connect(self) -> Result<SqliteStore> {
         for (what, count) in [("open connections", self.limits.open), ("readers of a file", self.readers)] {
@@ -126,7 +128,7 @@ impl SqliteStoreBuilder {
     }
 }
 
-/// The directory that a URL such as `sqlite:data`, `sqlite:/var/lib/app` or `sqlite://data` names.
+/// The directory of a URL such as `sqlite:data`, `sqlite:/var/lib/app` or `sqlite://data`.
 fn directory(url: &str) -> Result<PathBuf> {
     let refuse = |why: &str| {
         Err(Error::config(format!(
@@ -139,7 +141,7 @@ fn directory(url: &str) -> Result<PathBuf> {
         return refuse("names no directory");
     }
     if path.contains(":memory:") || path.contains('?') {
-        return refuse("names a database in memory or has parameters, which a file per tenant can not have");
+        return refuse("names a database in memory or has parameters, which a file per tenant cannot have");
     }
     let path = PathBuf::from(path);
     if path.is_file() {

@@ -32,10 +32,11 @@ use super::{
 };
 use crate::pool;
 
-/// Keeps each tenant in a file of its own, and the registry in another. Cheap to clone.
+/// A store on SQLite: one file per tenant, and one for the registry. Cloning is cheap.
 ///
-/// Tenants share no table, no file and no connection, so a query that forgets the tenant reaches no other's rows. One process at a
-/// time uses a data directory. A tenant's writers take turns; its readers see the last commit and wait for no writer.
+/// Tenants share no table, no file and no connection, so a query without a tenant filter reaches no other tenant's
+/// rows. One process at a time uses a data directory. The writers of a tenant run one at a time; readers see the last
+/// commit and do not wait for writers.
 #[derive(Clone)]
 pub struct SqliteStore {
     pub(super) inner: Arc<Inner>,
@@ -52,9 +53,9 @@ pub(super) struct Inner {
     synchronous: Synchronous,
     pub(super) environment: Environment,
     pub(super) signals: Arc<Signals>,
-    /// The tenants that were found at another schema, each noted once.
+    /// The tenants found at another schema, each noted once.
     outdated: Mutex<HashSet<TenantId>>,
-    /// The tenants that are being migrated.
+    /// The planes under migration.
     moving: Mutex<Vec<Plane>>,
     fences: Fences,
     repairs: RepairsInFlight,
@@ -64,7 +65,7 @@ pub(super) struct Inner {
 const CONTROL_READERS: usize = 4;
 
 impl SqliteStore {
-    /// A store in the directory that `url` names, as `sqlite:data`.
+    /// Builds a store in the directory of `url`, such as `sqlite:data`.
     pub fn builder(url: &str) -> SqliteStoreBuilder {
         SqliteStoreBuilder::new(url)
     }
@@ -96,20 +97,21 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Brings the control file and every tenant's file to the newest schema. Tenants that are current are not opened.
+    /// Migrates the control file and every tenant's file to the newest schema. Files of tenants at the newest schema
+    /// are not opened.
     ///
-    /// One tenant's failure does not keep the others from it; all are named in the error, 503
-    /// `tenants_not_migrated`. Until it is migrated, a tenant is refused: 503 `tenant_upgrading`.
+    /// The failure of one tenant does not stop the others. The error, 503 `tenants_not_migrated`, names every failed
+    /// tenant. A tenant that is not migrated is refused: 503 `tenant_upgrading`.
     pub async fn migrate(&self) -> Result<()> {
         self.migrate_all(&FleetOptions::default()).await?.finish().await.into_result()
     }
 
-    /// Closes every file, which writes what stands in its WAL into it: afterwards a file is all there is of its tenant,
-    /// and can be copied. For the end of a process.
+    /// Closes every file and writes its WAL into it. Afterwards each file holds all of its tenant's data and can be
+    /// copied. Call it when the process ends.
     ///
-    /// Waits for units of work that are under way, as long as one waits for its turn; later ones are refused with
-    /// `storage_closed`. The directory stays this process's until the last clone is dropped. Without this call nothing
-    /// is lost either: the next start finds it in the WAL.
+    /// Waits for running units of work, at most the acquire timeout; later ones are refused with `storage_closed`.
+    /// The directory stays locked by this process until the last clone is dropped. Without this call no data is lost
+    /// either: the next start reads it from the WAL.
     pub async fn close(&self) {
         self.inner.tenants.close().await;
         self.inner.control.close().await;
@@ -119,12 +121,13 @@ impl SqliteStore {
         let (plane, access) = (spec.location.plane(), spec.access);
         self.refuse_moving(plane)?;
         let pool = self.pool(plane);
-        // A file that was removed while it is open takes writes, and loses them.
+        // A file removed while it is open accepts writes and loses them.
         if access == Access::Write && !self.inner.directory.has_database(plane) {
             close_file(pool, plane).await;
         }
         let key = PoolKey { plane, access };
-        // An immediate transaction to write, so that it never fails half-way for want of the lock; a snapshot to read.
+        // Writers begin an immediate transaction, so it never fails later for lack of the lock; readers begin a
+        // snapshot.
         let statement = match access {
             Access::Write => "BEGIN IMMEDIATE",
             Access::Read => "BEGIN",
@@ -136,7 +139,7 @@ impl SqliteStore {
             let signals = self.inner.signals.clone();
             match Lease::begin(pool.clone(), leased, statement, spec, signals).await {
                 Ok(lease) => break lease,
-                // The unit before has left it unusable: it is closed, and another one taken.
+                // The previous unit left the connection unusable: close it and take another.
                 Err(error) if reused && error.as_database_error().is_none() => {}
                 Err(error) => return Err(store_error(error)),
             }
@@ -149,7 +152,7 @@ impl SqliteStore {
         if self.moving().contains(&plane) { Err(schema::upgrading(plane)) } else { Ok(()) }
     }
 
-    /// Opens a plane's file and checks that it is this plane's, at this program's schema.
+    /// Opens a plane's file. Checks that the file belongs to this plane and is at this program's schema.
     async fn open_file(&self, plane: Plane, access: Access) -> Result<SqliteConnection> {
         let mut connection = match self.options(plane, access).connect().await.map_err(store_error) {
             Err(error) if !self.inner.directory.has_database(plane) => {
@@ -168,7 +171,7 @@ impl SqliteStore {
         Ok(connection)
     }
 
-    /// How many may be at a place at once.
+    /// The maximum number of concurrent connections with this key.
     pub(super) fn width(&self, key: PoolKey) -> usize {
         match (key.access, key.plane) {
             (Access::Write, _) => 1,
@@ -230,7 +233,7 @@ impl SqliteStore {
         }
     }
 
-    /// How many may be migrated at once: each takes a connection.
+    /// The maximum number of concurrent migrations: each takes a connection.
     pub(super) fn budget(&self) -> usize {
         self.inner.tenants.limits().open
     }
@@ -248,7 +251,7 @@ impl SqliteStore {
         let plane = Plane::Tenant(tenant.id);
         close_file(&self.inner.tenants, plane).await;
         self.inner.directory.remove_database(plane)?;
-        // Once more, for a unit that has opened the file in between.
+        // Again, for a unit that opened the file in the meantime.
         close_file(&self.inner.tenants, plane).await;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Reads the catalogue for what would let one tenant at another's rows.
+//! Checks the catalogue for every way one tenant could reach another tenant's rows.
 
 mod version;
 
@@ -10,19 +10,19 @@ use sqlx::PgConnection;
 use super::{builder, engine::execute, error::store_error, location::APP_ROLE};
 use crate::pool::close;
 
-/// What makes a database unsafe to serve tenants from.
+/// A reason why a database is unsafe for tenants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
-    /// What is broken, as a stable code: `s10_row_security_off`.
+    /// The broken rule, as a stable code: `s10_row_security_off`.
     pub rule: Cow<'static, str>,
-    /// In which database.
+    /// The database of the object.
     pub database: String,
-    /// The table, key, view, function, schema or role.
+    /// The table, key, view, function, schema or role at fault.
     pub object: String,
-    /// What is wrong with it.
+    /// The problem, in words.
     pub what: Cow<'static, str>,
-    /// The statement that fixes it, for a role that owns the object. Read it before you run it.
+    /// The statement that fixes the fault, for a role that owns the object. Read it before you run it.
     pub fix: Option<String>,
 }
 
@@ -37,20 +37,21 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What an audit has to know.
+/// The options of an audit.
 #[derive(Debug, Clone, Default)]
 pub struct AuditOptions {
-    /// The role that the application logs in as. The role `multitenancy_app` is looked at in any case.
+    /// The login role of the application. The audit always checks the role `multitenancy_app`.
     pub login: Option<String>,
-    /// Tables that belong to no tenant and are only read: `countries`, or `reference.countries` in one schema alone.
+    /// Tables that belong to no tenant and are only read: `countries` in every schema, or `reference.countries` in
+    /// one schema.
     pub reference_tables: Vec<String>,
-    /// Whether a server may lack known fixes of row-level security.
+    /// Allows a server that lacks known fixes of row-level security.
     pub old_server: bool,
 }
 
-/// Everything that makes the database at `url` unsafe to serve tenants from; empty when it is safe.
+/// Lists every fault of the database at `url`; empty when the database is safe for tenants.
 ///
-/// Reads the catalogue and nothing else, in one pass whatever the number of schemas. Any role may do it.
+/// Reads only the catalogue, in one pass for any number of schemas. Any role may call it.
 pub async fn audit(url: &str, options: &AuditOptions) -> Result<Vec<Fault>> {
     use sqlx::ConnectOptions;
     let mut connection = builder::options(url)?.connect().await.map_err(store_error)?;
@@ -59,7 +60,7 @@ pub async fn audit(url: &str, options: &AuditOptions) -> Result<Vec<Fault>> {
     Ok(faults)
 }
 
-/// One statement, so that what all checks look at is gathered once.
+/// One statement: the data that all checks share is gathered once.
 const CHECKS: &str = concat!(
     include_str!("sql/base.sql"),
     include_str!("sql/tables.sql"),
@@ -73,7 +74,7 @@ const CHECKS: &str = concat!(
 
 type Row = (String, String, String, Option<String>);
 
-/// How often the catalogue is looked at until nobody changes it meanwhile.
+/// How many attempts to read the catalogue while it changes.
 const LOOKS: usize = 50;
 
 /// Every fault of the connection's database.
@@ -89,10 +90,12 @@ pub(super) async fn examine(connection: &mut PgConnection, options: &AuditOption
     ))
 }
 
-/// `None` when somebody has dropped what was looked at: PostgreSQL writes out the expression of a policy as it is by then.
+/// `None` when an object was dropped during the read: PostgreSQL prints a policy's expression as it is at that
+/// moment.
 async fn look(connection: &mut PgConnection, options: &AuditOptions) -> Result<Option<Vec<Fault>>> {
-    // So that names are written in full, and a function of somebody else's can not stand in for a built-in one. To
-    // compile the statement takes ten times as long as to run it, and after a migration there are no statistics yet.
+    // With this search path names are printed in full, and another role's function cannot replace a built-in one. The
+    // planner settings: compiling the statement takes ten times as long as running it, and after a migration there
+    // are no statistics yet.
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; \
                  SET LOCAL jit = off; SET LOCAL enable_nestloop = off";
     execute(connection, begin).await.map_err(store_error)?;
@@ -103,7 +106,7 @@ async fn look(connection: &mut PgConnection, options: &AuditOptions) -> Result<O
         .collect();
     let names: Vec<_> = [APP_ROLE].into_iter().chain(options.login.as_deref()).collect();
     let of_roles = roles(connection, &names).await?;
-    // What a superuser, or an owner, could do besides is all that there is.
+    // A superuser or an owner has every right: further faults of that role add nothing.
     let sound: Vec<_> =
         names.into_iter().filter(|name| of_roles.iter().all(|fault| fault.object != *name)).collect();
     faults.extend(of_roles);
@@ -137,7 +140,7 @@ async fn look(connection: &mut PgConnection, options: &AuditOptions) -> Result<O
     Ok((!changing).then_some(faults))
 }
 
-/// What the roles of these names may do that units of work must not.
+/// The rights of these roles that units of work must not have.
 pub(super) async fn roles(connection: &mut PgConnection, names: &[&str]) -> Result<Vec<Fault>> {
     let database = database(connection).await?;
     let rows: Vec<Row> = sqlx::query_as(include_str!("sql/login.sql"))
@@ -148,7 +151,7 @@ pub(super) async fn roles(connection: &mut PgConnection, names: &[&str]) -> Resu
     Ok(rows.into_iter().map(|row| fault(&database, row)).collect())
 }
 
-/// Refuses to serve tenants from where there is a fault. The first of them are named.
+/// Fails when there is a fault. The error names the first faults.
 pub(super) fn ensure_safe(faults: &[Fault]) -> Result<()> {
     const NAMED: usize = 20;
     if faults.is_empty() {

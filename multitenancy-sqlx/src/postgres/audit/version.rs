@@ -1,11 +1,12 @@
-//! Servers that row-level security can be trusted on (S21): CVE-2024-10976, CVE-2025-8713 and those before.
+//! Server versions with trustworthy row-level security (S21): fixes of CVE-2024-10976, CVE-2025-8713 and earlier
+//! ones.
 
 use super::Fault;
 
-/// The first release of each major version that has the fixes. What is newer was born with them.
+/// The first fixed release of each major version. Newer major versions have the fixes from the start.
 const FIXED: [(u32, u32); 4] = [(14, 19), (15, 14), (16, 10), (17, 6)];
 
-/// The fault of a server that says it is `version`, as `server_version_num` does: 150014 is 15.14.
+/// The fault of a server with this `server_version_num`, if it has one: 150014 is 15.14.
 pub(super) fn fault(version: Option<u32>, database: &str) -> Option<Fault> {
     let (major, minor) = version.map_or((0, 0), |version| (version / 10_000, version % 10_000));
     let newest_fixed = FIXED.iter().map(|(major, _)| *major).max();
