@@ -1,4 +1,4 @@
-//! The budget: so many connections may be open, and whoever gives one back hands it to who waits.
+//! The budget: it limits the number of open connections and passes each returned one to a waiting task.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,12 +14,12 @@ use tokio::{
 
 use super::{Key, Recycle};
 
-/// Who waits for the same key is served first, for that is cheap, but for this long only: then it is the turn of who
-/// has waited longest, whatever for.
+/// A task that waits for the same key is served first, because that is cheap, but only for this long: then the task
+/// that has waited longest is served, for any key.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// For so long a connection to the same key is waited for before one to another key is closed for it: a unit of work
-/// takes less, and opening a connection takes more than most.
+/// How long a task waits for a connection to its own key before a connection to another key is closed for it: a unit
+/// of work takes less, and opening a connection takes more than most units.
 const GRACE: Duration = Duration::from_millis(10);
 
 pub(super) struct Budget<K: Key, C>(Arc<Shared<K, C>>);
@@ -37,16 +37,16 @@ struct Shared<K: Key, C> {
 }
 
 struct State<K: Key, C> {
-    /// Permits that are taken.
+    /// The permits in use.
     open: usize,
     closed: bool,
-    /// Counts how often idle connections were taken out to be closed.
+    /// Counts how often idle connections were removed to be closed.
     generation: u64,
-    /// Idle connections, the one idle longest first.
+    /// Idle connections, the longest idle first.
     idle: VecDeque<Idle<K, C>>,
-    /// Who waits, in order. As long as somebody waits for any room, nothing is kept idle.
+    /// The waiting tasks, in order. While a task waits for any permit, no connection stays idle.
     waiting: VecDeque<Waiting<K, C>>,
-    /// How many connections to a key are on loan.
+    /// The number of connections in use per key.
     checked_out: HashMap<K, usize>,
 }
 
@@ -57,7 +57,7 @@ struct Idle<K: Key, C> {
     permit: BudgetPermit<K, C>,
 }
 
-/// A connection that was given back and is still at work on what was left behind on it.
+/// A returned connection that is still busy with the work of its last unit.
 pub(super) struct Busy<K: Key, C> {
     pub key: K,
     pub connection: C,
@@ -67,35 +67,35 @@ pub(super) struct Busy<K: Key, C> {
 
 struct Waiting<K: Key, C> {
     key: K,
-    /// For any room, and not just for a connection to this key.
+    /// Waits for any permit, and not only for a connection to this key.
     any: bool,
     since: Instant,
     sender: oneshot::Sender<Found<K, C>>,
 }
 
-/// The right to one open connection, given on when dropped.
+/// The right to one open connection; returned to the budget when dropped.
 pub(super) struct BudgetPermit<K: Key, C> {
-    /// Weak, for idle permits are part of what it points to: they are closed with it.
+    /// Weak, because idle permits are part of the budget: they close with it.
     shared: Weak<Shared<K, C>>,
-    /// Where it is checked out to.
+    /// The key it is checked out to.
     checked_out_to: Option<K>,
-    /// When the connection in it was opened.
+    /// When its connection was opened.
     since: Instant,
-    /// Whether the connection in it is in a transaction that is to be rolled back.
+    /// Whether its connection has an open transaction to roll back.
     pub left_open: bool,
 }
 
-/// What there is for somebody who wants a connection.
+/// What a task receives.
 pub(super) enum Found<K: Key, C> {
-    /// An open one to the key.
+    /// An open connection to the key.
     Connection(C, BudgetPermit<K, C>),
-    /// One to another key, to be closed.
+    /// A connection to another key, to be closed.
     Evicted(C, BudgetPermit<K, C>),
-    /// Room to open one.
+    /// A permit to open a new connection.
     Room(BudgetPermit<K, C>),
 }
 
-/// What there is at once, or else what will come.
+/// What is available at once, or a receiver to wait on.
 type Sought<K, C> = Result<Found<K, C>, oneshot::Receiver<Found<K, C>>>;
 
 impl<K: Key, C: Recycle> Budget<K, C> {
@@ -111,10 +111,10 @@ impl<K: Key, C: Recycle> Budget<K, C> {
         Self(Arc::new(Shared { limit, state: Mutex::new(state), emptied: Notify::new() }))
     }
 
-    /// An idle connection to `key` that is at rest, or will be in a moment.
+    /// An idle connection to `key` that is idle on the wire, or soon will be.
     pub fn ready(&self, key: K) -> Option<Found<K, C>> {
         let mut state = self.0.state();
-        // The latest first: what it is told next, it does in one go with what it is still finishing.
+        // The last returned first: the next message also finishes its pending rollback.
         let at_hand = |idle: &Idle<K, C>| {
             idle.key == key && (idle.connection.is_idle() || idle.since.elapsed() < C::ROLLBACK_GRACE)
         };
@@ -123,12 +123,12 @@ impl<K: Key, C: Recycle> Budget<K, C> {
         Some(Found::Connection(idle.connection, state.check_out(idle.permit, key)))
     }
 
-    /// Whether an idle connection may be busy still.
+    /// Whether an idle connection may still be busy.
     pub fn are_busy(&self) -> bool {
         self.0.state().idle.iter().any(|idle| !idle.is_idle())
     }
 
-    /// Takes out the idle connections that are busy still.
+    /// Removes the idle connections that are still busy.
     pub fn take_busy(&self) -> Vec<Busy<K, C>> {
         let mut state = self.0.state();
         let generation = state.generation;
@@ -142,7 +142,7 @@ impl<K: Key, C: Recycle> Budget<K, C> {
             .collect()
     }
 
-    /// A connection to `key`, or room for one; waits in order when there is neither. `None` once closed.
+    /// A connection to `key`, or a permit to open one; waits in order if there is neither. `None` once closed.
     pub async fn find(&self, key: K) -> Option<Found<K, C>> {
         let soon = match self.seek(key, false)? {
             Ok(found) => return Some(found),
@@ -157,8 +157,8 @@ impl<K: Key, C: Recycle> Budget<K, C> {
         }
     }
 
-    /// What there is without waiting, or else what to wait for. Any room is taken, another key's too, when `any` says so or
-    /// when no connection to `key` can come back. `None` once closed.
+    /// What is available without waiting, or a receiver to wait on. Accepts any permit, also one of another key, when
+    /// `any` is set or when no connection to `key` can come back. `None` once closed.
     fn seek(&self, key: K, any: bool) -> Option<Sought<K, C>> {
         let mut state = self.0.state();
         if state.closed {
@@ -182,8 +182,8 @@ impl<K: Key, C: Recycle> Budget<K, C> {
         Some(Err(receiver))
     }
 
-    /// Hands a connection to who waits for that key, or keeps it idle. Given back, to be closed, when somebody waits for
-    /// any room, or when connections were closed: all of them for good, or idle ones since `generation` were counted.
+    /// Passes a connection to a task that waits for its key, or keeps it idle. Returns it, to be closed, when a task
+    /// waits for any permit, when the budget is closed, or when idle connections were closed since `generation`.
     pub fn give_back(
         &self,
         key: K,
@@ -211,7 +211,7 @@ impl<K: Key, C: Recycle> Budget<K, C> {
         None
     }
 
-    /// Takes the idle connections to those keys out.
+    /// Removes the idle connections to those keys.
     pub fn take_idle(&self, keys: impl Fn(K) -> bool) -> Vec<(C, BudgetPermit<K, C>)> {
         let mut state = self.0.state();
         state.generation += 1;
@@ -220,7 +220,7 @@ impl<K: Key, C: Recycle> Budget<K, C> {
         taken.into_iter().map(|idle| (idle.connection, idle.permit)).collect()
     }
 
-    /// From now on nobody finds anything. Gives the idle connections out, to be closed.
+    /// Closes the budget: later calls find nothing. Returns the idle connections, to be closed.
     pub fn close(&self) -> Vec<(C, BudgetPermit<K, C>)> {
         let waiting = {
             let mut state = self.0.state();
@@ -250,7 +250,7 @@ impl<K: Key, C: Recycle> Idle<K, C> {
 }
 
 impl<K: Key, C> State<K, C> {
-    /// Notes where a room goes.
+    /// Records the key that a permit is checked out to.
     fn check_out(&mut self, mut permit: BudgetPermit<K, C>, key: K) -> BudgetPermit<K, C> {
         self.returned(&mut permit);
         *self.checked_out.entry(key).or_default() += 1;
@@ -258,8 +258,8 @@ impl<K: Key, C> State<K, C> {
         permit
     }
 
-    /// The idle connection to close for another: the one idle longest, of a key that has more if there is one. Its last
-    /// would soon be opened again.
+    /// The idle connection to close for another key: the longest idle one, if possible of a key that has more than
+    /// one. The last connection of a key would soon be reopened.
     fn spare(&mut self) -> Option<Idle<K, C>> {
         let has_more = |idle: &Idle<K, C>| {
             let same = self.idle.iter().filter(|other| other.key == idle.key);
@@ -269,7 +269,7 @@ impl<K: Key, C> State<K, C> {
         self.idle.remove(index)
     }
 
-    /// Notes that a room is on loan no longer.
+    /// Records that a permit is no longer checked out.
     fn returned(&mut self, permit: &mut BudgetPermit<K, C>) {
         let Some(key) = permit.checked_out_to.take() else { return };
         if let Some(count) = self.checked_out.get_mut(&key) {
@@ -280,7 +280,8 @@ impl<K: Key, C> State<K, C> {
         }
     }
 
-    /// Who gets a connection to `key`: who has waited for it longest, unless somebody else has waited too long.
+    /// The task that gets a connection to `key`: the one that has waited longest for it, unless another task has
+    /// waited too long.
     fn next(&self, key: K) -> Option<usize> {
         let first = self.waiting.front()?;
         if first.key != key && first.since.elapsed() > PATIENCE {
@@ -301,14 +302,14 @@ impl<K: Key, C> BudgetPermit<K, C> {
         Self { shared: Arc::downgrade(shared), checked_out_to: None, since: monotonic(), left_open: false }
     }
 
-    /// For a connection that is opened now.
+    /// Resets the age for a connection that is opened now.
     pub fn reset_age(mut self) -> Self {
         self.since = monotonic();
         self.left_open = false;
         self
     }
 
-    /// How long the connection in it has been open.
+    /// The age of its connection.
     pub fn age(&self) -> Duration {
         self.since.elapsed()
     }
@@ -322,7 +323,7 @@ impl<K: Key, C> Drop for BudgetPermit<K, C> {
         while let Some(waiting) = state.waiting.pop_front() {
             let permit = state.check_out(BudgetPermit::new(&shared), waiting.key);
             match waiting.sender.send(Found::Room(permit)) {
-                // Has given up waiting: the room is still ours to give.
+                // The task stopped waiting: the permit is still ours to pass on.
                 Err(Found::Room(mut permit)) => {
                     state.returned(&mut permit);
                     permit.shared = Weak::new();

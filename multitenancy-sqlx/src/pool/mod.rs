@@ -1,9 +1,9 @@
-//! Connections to many places under one budget.
+//! Connections to many keys under one budget.
 //!
-//! An open connection costs a thread here (SQLite) or a process there (PostgreSQL), so the number of open ones is
-//! bounded over all keys, and the one idle longest makes room. Behind each lane stand those who share turns, such as
-//! the writers of one file or everybody in one tenant: they are let through in order, and only so many at once, so that
-//! a burst behind one lane leaves room for the others. A leased connection is never taken away.
+//! An open connection costs a thread (SQLite) or a server process (PostgreSQL). So the total number is limited over
+//! all keys, and the longest idle connection is closed to make space. Tasks that share a limit, such as the writers
+//! of one file or the units of one tenant, share a lane. A lane admits tasks in order, and only a limited number at
+//! once, so that a burst in one lane leaves permits for the others. A leased connection is never taken away.
 
 mod budget;
 mod recycle;
@@ -32,27 +32,27 @@ use self::{
 /// Upper bound on opening a connection.
 const OPENING: Duration = Duration::from_secs(5);
 
-/// Bounds of [`Pool`].
+/// The limits of a [`Pool`].
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// Open connections, over all keys.
+    /// The maximum number of open connections, over all keys.
     pub open: usize,
-    /// How long to wait for a turn and for room.
+    /// How long to wait for a permit.
     pub wait: Duration,
-    /// How old a connection may grow: an older one is closed when it comes back.
+    /// The maximum age of a connection: an older one is closed when it is returned.
     pub lifetime: Option<Duration>,
-    /// How long a statement can take: a connection that is busy with one for longer is given up.
+    /// The maximum duration of a statement: a connection that is busy for longer is dropped.
     pub longest: Duration,
-    /// Whether a unit that read may leave it to the next one to roll it back.
+    /// Whether a read-only unit may leave its rollback to the next unit.
     pub defers: bool,
 }
 
-/// What tells connections apart by where they lead.
+/// The key of a connection: where it leads.
 pub(crate) trait Key: Copy + Eq + Hash + Send + 'static {}
 
 impl<K: Copy + Eq + Hash + Send + 'static> Key for K {}
 
-/// `L` tells lanes apart, and `K` where a connection leads: idle connections of the same key are alike.
+/// `L` identifies a lane, and `K` where a connection leads: idle connections of the same key are interchangeable.
 pub(crate) struct Pool<L, K: Key, C> {
     limits: Limits,
     lanes: Mutex<HashMap<L, Lane>>,
@@ -63,18 +63,18 @@ pub(crate) struct Pool<L, K: Key, C> {
 #[derive(Clone)]
 struct Lane {
     turns: Arc<Semaphore>,
-    /// Counts how often the connections behind the lane were closed: one that was on loan then is not kept when it comes
-    /// back.
+    /// Counts how often the lane's connections were closed: a connection that was in use then is not kept when it is
+    /// returned.
     generation: u64,
-    /// How many units were cut off, with their outcome still open.
+    /// The number of cut-off units whose outcome is still open.
     cut_off: watch::Sender<usize>,
 }
 
-/// The right to one connection: a turn at its lane, and room in the budget.
+/// The right to one connection: admission to its lane, and a permit of the budget.
 pub(crate) struct Permit<L, K: Key, C> {
     lane: L,
     key: K,
-    /// Whether the connection was open before, so that it may have died unnoticed.
+    /// Whether the connection was opened earlier, and may have died since.
     pub reused: bool,
     generation: u64,
     cut_off: watch::Sender<usize>,
@@ -97,8 +97,8 @@ where
         }
     }
 
-    /// A connection to `key`, opened with `open` when none is idle. Waits for a turn at `lane`, which lets `width`
-    /// through at once, and for room; in order, and until `deadline`.
+    /// A connection to `key`, opened with `open` when none is idle. Waits for admission to `lane`, which admits
+    /// `width` tasks at once, and for a permit; in order, and until `deadline`.
     pub async fn acquire<F, O>(
         &self,
         (lane, width): (L, usize),
@@ -116,7 +116,7 @@ where
             Err(_) => waiting(deadline, turns.acquire_owned()).await?.map_err(Error::internal)?,
         };
         if *cut_off.borrow() > 0 {
-            // So that who was cut off and tries again sees what came of it.
+            // A caller that was cut off and retries must see the outcome of its first attempt.
             let mut left = cut_off.subscribe();
             waiting(deadline, left.wait_for(|count| *count == 0)).await?.map_err(Error::internal)?;
         }
@@ -131,7 +131,8 @@ where
         match found.ok_or_else(closed)? {
             Found::Connection(connection, room) => Ok((connection, permit(true, room))),
             Found::Evicted(other, room) => {
-                // It is closed before its room is given on, also when we give up: the bound holds at every instant.
+                // The connection is closed before its permit is passed on, also when the caller stops waiting: the
+                // limit holds at every instant.
                 let closing = tokio::spawn(async move {
                     close(other).await;
                     room
@@ -143,7 +144,7 @@ where
         }
     }
 
-    /// Waits until nobody is past `lane`, and lets nobody through as long as it is held.
+    /// Waits until `lane` is empty, and admits no task while the result is held.
     #[cfg(feature = "sqlite")]
     pub async fn alone(&self, lane: L, width: usize) -> Result<OwnedSemaphorePermit> {
         let all = u32::try_from(width).map_err(Error::internal)?;
@@ -156,13 +157,13 @@ where
         &self.limits
     }
 
-    /// Until when somebody waits who begins now.
+    /// The deadline of a wait that begins now.
     pub fn deadline(&self) -> Instant {
         monotonic() + self.limits.wait
     }
 
-    /// Gives a clean connection back. Returned when somebody waits for its room, or when the connections behind its lane
-    /// were closed meanwhile: to be closed, then dropped.
+    /// Returns a clean connection. Gives it back to the caller when a task waits for its permit, or when the lane's
+    /// connections were closed in the meantime: close it, then drop it.
     pub fn release(&self, connection: C, permit: Permit<L, K, C>) -> Option<(C, Permit<L, K, C>)> {
         let generation = self.lanes().get(&permit.lane).map(|lane| lane.generation);
         let outlived = self.limits.lifetime.is_some_and(|lifetime| permit.room.age() > lifetime);
@@ -181,7 +182,7 @@ where
         None
     }
 
-    /// Closes the connections to those keys behind those lanes: the idle ones now, those on loan when they come back.
+    /// Closes the connections to those keys in those lanes: idle ones now, the others when they are returned.
     pub async fn close_all(&self, lanes: impl Fn(L) -> bool, keys: impl Fn(K) -> bool) {
         for (_, lane) in self.lanes().iter_mut().filter(|(lane, _)| lanes(**lane)) {
             lane.generation += 1;
@@ -191,8 +192,8 @@ where
         }
     }
 
-    /// Closes all connections for good: the idle ones now, the others as they come back, for as long as a turn is
-    /// waited for. From then on nobody gets one.
+    /// Closes all connections: idle ones now, the others when they are returned. Waits at most the acquire timeout.
+    /// Later calls are refused.
     pub async fn close(&self) {
         for (connection, room) in self.budget.close() {
             end(connection, room).await;
@@ -205,8 +206,8 @@ where
     fn lane(&self, lane: L, width: usize) -> Lane {
         let mut lanes = self.lanes();
         if lanes.len() > 2 * self.limits.open + 64 {
-            // So that the table does not grow with every tenant ever seen. Whoever has a turn, or waits for one, holds
-            // the lane too.
+            // The table must not grow with every tenant ever seen. A task in a lane, or waiting for it, also holds
+            // the lane.
             lanes.retain(|_, lane| Arc::strong_count(&lane.turns) > 1);
         }
         let new =
@@ -220,17 +221,17 @@ where
 }
 
 impl<L, K: Key, C> Permit<L, K, C> {
-    /// The connection goes back with its transaction open, for the next one to roll back as it begins.
+    /// Returns the connection with its transaction open; the next unit rolls it back when it begins.
     pub fn leave_open(&mut self, open: bool) {
         self.room.left_open = open;
     }
 
-    /// Whether it came with a transaction open.
+    /// Whether the connection has an open transaction.
     pub fn take_left_open(&mut self) -> bool {
         std::mem::take(&mut self.room.left_open)
     }
 
-    /// The unit was cut off, and its outcome is open: until this is dropped, the next ones behind the lane wait for it.
+    /// Marks the unit as cut off with an open outcome: until this is dropped, the next tasks of the lane wait.
     pub fn cut_off(&self) -> CutOff {
         self.cut_off.send_modify(|count| *count += 1);
         CutOff(self.cut_off.clone())
@@ -246,7 +247,7 @@ impl Drop for CutOff {
     }
 }
 
-/// Waits for a turn or for room, up to the deadline, and tells for how long.
+/// Waits for a permit until the deadline, and records how long the wait took.
 async fn waiting<T>(deadline: Instant, coming: impl Future<Output = T>) -> Result<T> {
     let since = monotonic();
     let came = timeout_at(deadline, coming).await;
@@ -257,12 +258,12 @@ async fn waiting<T>(deadline: Instant, coming: impl Future<Output = T>) -> Resul
     })
 }
 
-/// A server that is there opens a connection in milliseconds, and one that is not may say nothing at all.
+/// A server that runs opens a connection in milliseconds; one that does not run may never answer.
 pub(crate) async fn opening<C>(open: impl Future<Output = Result<C>>) -> Result<C> {
     timeout(OPENING, open).await.map_err(|_| Error::of(code::STORAGE_UNAVAILABLE))?
 }
 
-/// Closes a connection and gives its room on; in a task when it is still busy.
+/// Closes a connection and passes its permit on; in a task when the connection is still busy.
 async fn end<K: Key, C: Recycle>(connection: C, room: BudgetPermit<K, C>) {
     let is_idle = connection.is_idle();
     let closing = tokio::spawn(async move {
@@ -274,7 +275,7 @@ async fn end<K: Key, C: Recycle>(connection: C, room: BudgetPermit<K, C>) {
     }
 }
 
-/// Closes a connection: its thread has ended then, and its process ends in a moment.
+/// Closes a connection: its thread has then ended; the server process ends soon after.
 pub(crate) async fn close<C: Connection>(connection: C) {
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "a connection did not close cleanly");

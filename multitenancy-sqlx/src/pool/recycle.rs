@@ -1,4 +1,4 @@
-//! Bringing idle connections to rest: those that a unit has left with something to be taken back.
+//! Recycles idle connections whose last unit left work to roll back.
 
 use std::{
     sync::{
@@ -20,16 +20,16 @@ use super::{
     close,
 };
 
-/// A connection that may be given back before it is at rest.
+/// A connection that may be returned before it is idle on the wire.
 pub(crate) trait Recycle: Connection + 'static {
-    /// After so long a connection that nobody has wanted is brought to rest by itself.
+    /// After this time an unused connection is recycled in the background.
     const ROLLBACK_GRACE: Duration;
 
-    /// Whether nothing is under way on it, as far as can be told without waiting.
+    /// Whether no work is running on it, as far as this is known without waiting.
     fn is_idle(&self) -> bool;
 
-    /// Rolls back what a unit that read has left, and waits until nothing is under way. `false` when the connection can
-    /// not be used again.
+    /// Rolls back the transaction of a read-only unit, and waits until no work is running. `false` when the
+    /// connection cannot be used again.
     fn recycle(&mut self) -> impl Future<Output = bool> + Send;
 }
 
@@ -38,7 +38,7 @@ pub(crate) trait Recycle: Connection + 'static {
 pub(super) struct Recycler(Arc<AtomicBool>);
 
 impl Recycler {
-    /// Starts the task, unless it runs.
+    /// Starts the task, unless it already runs.
     pub fn start<K, C>(&self, runtime: &Handle, budget: &Budget<K, C>, patience: Duration)
     where
         K: Key,
@@ -54,7 +54,7 @@ impl Recycler {
                 sleep(C::ROLLBACK_GRACE).await;
                 recycle(&budget, patience);
                 running.store(false, Ordering::Release);
-                // What came back in between has seen that it is seen to.
+                // Connections returned in the meantime saw a running task.
                 if !budget.are_busy() || running.swap(true, Ordering::AcqRel) {
                     return ended.over();
                 }
@@ -63,7 +63,8 @@ impl Recycler {
     }
 }
 
-/// Waits, in tasks, for the connections that came back and are still busy with what was left behind on them; for so long.
+/// Waits, in tasks and for a limited time, for returned connections that are still busy with the work of their last
+/// unit.
 pub(super) fn recycle<K: Key, C: Recycle>(budget: &Budget<K, C>, patience: Duration) {
     for busy in budget.take_busy() {
         let budget = budget.clone();
@@ -74,7 +75,8 @@ pub(super) fn recycle<K: Key, C: Recycle>(budget: &Budget<K, C>, patience: Durat
             let unwanted = match recycled {
                 Ok(true) => budget.give_back(key, connection, permit, Some(generation)),
                 Ok(false) => Some((connection, permit)),
-                // Its socket is closed as it is dropped: whoever does not answer does not hear a farewell either.
+                // Dropping closes the socket: a server that does not answer cannot receive a termination message
+                // either.
                 Err(_) => None,
             };
             if let Some((connection, permit)) = unwanted {
@@ -85,11 +87,11 @@ pub(super) fn recycle<K: Key, C: Recycle>(budget: &Budget<K, C>, patience: Durat
     }
 }
 
-/// Lets another task settle when the runtime of the one that does has ended.
+/// Allows another task to recycle when the runtime of the current one has ended.
 struct Ended(Option<Arc<AtomicBool>>);
 
 impl Ended {
-    /// There is nothing to settle, or another task does.
+    /// There is nothing to recycle, or another task recycles.
     fn over(mut self) {
         drop(self.0.take());
     }

@@ -1,5 +1,5 @@
-//! What units of work may not do: making roles, schemas and databases. It has connections of its own, with the rights to
-//! do it.
+//! Work that units of work must not do: creating roles, schemas and databases. It uses its own connections, with the
+//! rights it needs.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -24,7 +24,7 @@ use crate::pool::{close, opening};
 pub(super) struct Admin {
     pub options: PgConnectOptions,
     pub audit: AuditOptions,
-    /// To what one tenant's schema was brought when the whole database was last found safe.
+    /// The fingerprint of the last tenant schema after which an audit found the whole database safe.
     safe: Mutex<Option<String>>,
 }
 
@@ -33,10 +33,10 @@ impl Admin {
         Self { options, audit, safe: Mutex::default() }
     }
 
-    /// Makes the role that units of work run as, when it is not there.
+    /// Creates the role that units of work run as, if it does not exist.
     pub async fn make_role(&self) -> Result<()> {
         let mut connection = self.connect(StorageLocation::Control).await?;
-        // Many may start at once: another's role is as good.
+        // Several stores may start at once: a role created by another store is equally good.
         let made = execute(
             &mut connection,
             AssertSqlSafe(format!(
@@ -50,8 +50,8 @@ impl Admin {
         Ok(())
     }
 
-    /// Brings `home`, on a connection to its database, to a version of `schema`. Until that one goes elsewhere nobody else
-    /// changes it; after an error, close it.
+    /// Migrates `location`, on a connection to its database, to a version of `schema`. The connection holds the lock
+    /// of the location until it moves to another one. After an error, close the connection.
     pub async fn migrate(
         &self,
         connection: &mut PgConnection,
@@ -75,10 +75,11 @@ impl Admin {
             schema.refuse_others(connection, location.plane()).await?;
         }
         let goal = schema.migrations.fingerprint_at(version)?;
-        // An audit reads the catalogue of the whole database: of the schemas in it, all of which have the same migrations, only
-        // the first pays for it.
+        // An audit reads the catalogue of the whole database. All its schemas have the same migrations, so only the
+        // first migrated schema pays for the audit.
         let audits = !matches!(location, StorageLocation::Schema(_)) || self.safe().as_deref() != Some(goal);
-        // Whoever ends before the audit leaves what nobody is served from, and what the next migration audits.
+        // A process that ends before the audit leaves storage that no unit is served from; the next migration audits
+        // it.
         let done = if audits { UNDERWAY } else { goal };
         let outcome = schema.migrate(connection, location, version, if_missing, done).await?;
         let made = matches!(location, StorageLocation::Database(_)) && if_missing == IfMissing::Create;
@@ -100,7 +101,7 @@ impl Admin {
         self.safe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a tenant in among those that share the tables at `home`, if these are at `schema`.
+    /// Adds a tenant to the shared tables at `location`, if they are at `schema`.
     pub async fn admit(
         &self,
         connection: &mut PgConnection,
@@ -121,15 +122,16 @@ impl Admin {
         Ok(())
     }
 
-    /// Removes a tenant's storage and all that is in it.
+    /// Removes a tenant's storage with all its content.
     pub async fn remove(&self, tenant: &Tenant) -> Result<()> {
         let location = StorageLocation::of_tenant(tenant.id, tenant.isolation);
         let name = location.database().unwrap_or_else(|| location.schema());
         let mut connection = self.connect(StorageLocation::Control).await?;
-        // Of whoever was cut off making it, the server may still be at work: what it finishes later would be left over.
+        // A provisioning that was cut off may still run on the server: wait for it, or its late result would be left
+        // behind.
         lock(&mut connection, &name).await?;
         match tenant.isolation {
-            // Its fence stays: what is open would still write where others' rows are.
+            // The fence stays: open units could otherwise still write among other tenants' rows.
             Isolation::Shared => remove_rows(&mut connection, tenant.id).await?,
             Isolation::Schema => {
                 let fence = format!("DELETE FROM multitenancy.fences WHERE tenant_id = '{}'", tenant.id);
@@ -145,7 +147,7 @@ impl Admin {
         Ok(())
     }
 
-    /// Every fault of the database that `home` is in.
+    /// Every fault of the database of `location`.
     pub async fn audit(&self, location: StorageLocation) -> Result<Vec<Fault>> {
         let mut connection = self.connect(location).await?;
         let faults = audit::examine(&mut connection, &self.audit).await?;
@@ -173,19 +175,19 @@ impl Admin {
         Ok(())
     }
 
-    /// A connection to the database that `home` is in.
+    /// A connection to the database of `location`.
     pub async fn connect(&self, location: StorageLocation) -> Result<PgConnection> {
         self.connect_waiting(location, Duration::ZERO).await
     }
 
-    /// Likewise, and waits for each lock for `longest` at most; zero is no bound.
+    /// Like `connect`, and waits at most `longest` for each lock; zero means no limit.
     pub async fn connect_waiting(
         &self,
         location: StorageLocation,
         longest: Duration,
     ) -> Result<PgConnection> {
         let options = self.options.clone().options([
-            // Notices that something is there already are no news.
+            // Notices that an object already exists carry no information.
             ("client_min_messages", "warning"),
             ("lock_timeout", &longest.as_millis().to_string()),
         ]);
@@ -204,19 +206,19 @@ impl Admin {
     }
 }
 
-/// Goes to `home`, to look at it while others may change it.
+/// Moves the connection to `location`, to read it while other connections may change it.
 pub(super) async fn visit(connection: &mut PgConnection, location: StorageLocation) -> Result<()> {
     execute(connection, AssertSqlSafe(going(location))).await.map_err(store_error)
 }
 
-/// Goes to `home`, and waits for the only right to change it, held until the connection goes elsewhere or is closed: many
-/// processes may start at once.
+/// Moves the connection to `location` and waits for its exclusive lock. The connection holds the lock until it moves
+/// elsewhere or closes: several processes may start at once.
 async fn enter(connection: &mut PgConnection, location: StorageLocation) -> Result<()> {
     let lock = format!("SELECT pg_advisory_lock(hashtextextended('multitenancy:{}', 0))", location.schema());
     execute(connection, AssertSqlSafe(format!("{}; {lock}", going(location)))).await.map_err(store_error)
 }
 
-/// Takes back what the session was told before, too.
+/// Resets also what earlier statements set for the session.
 fn going(location: StorageLocation) -> String {
     format!(
         "RESET SESSION AUTHORIZATION; RESET ALL; DISCARD TEMP; SELECT pg_advisory_unlock_all(); SET search_path TO {}",
@@ -224,14 +226,14 @@ fn going(location: StorageLocation) -> String {
     )
 }
 
-/// Waits for the only right to change `what` in this database.
+/// Waits for the exclusive lock on `what` in this database.
 async fn lock(connection: &mut PgConnection, what: &str) -> Result<()> {
     let locked =
         sqlx::query("SELECT pg_advisory_lock(hashtextextended('multitenancy:' || $1, 0))").bind(what);
     locked.execute(connection).await.map(drop).map_err(store_error)
 }
 
-/// Removes a tenant's rows from all shared tables. What others refer to is tried again when they are gone.
+/// Removes a tenant's rows from all shared tables. Rows that other rows refer to are retried after those are removed.
 async fn remove_rows(connection: &mut PgConnection, tenant: TenantId) -> Result<()> {
     let (schema, tenant) = (StorageLocation::Shared.schema(), tenant.as_uuid());
     let delete = format!(

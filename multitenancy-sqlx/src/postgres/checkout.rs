@@ -1,4 +1,4 @@
-//! How a unit of work comes to its connection.
+//! How a unit of work gets its connection.
 
 use multitenancy_core::{Plane, Result, actor::Origin, environment::monotonic, error::code};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
@@ -23,7 +23,7 @@ impl PgStore {
             Plane::Control => inner.limits.control,
             Plane::Tenant(_) => inner.limits.tenant,
         };
-        // From before the transaction's snapshot.
+        // Taken before the transaction's snapshot.
         let ticket = inner.schema_cache.ticket();
         let deadline = inner.pool.deadline();
         let (lease, fresh) = loop {
@@ -34,19 +34,19 @@ impl PgStore {
             let signals = inner.signals.clone();
             match Lease::begin(inner.pool.clone(), leased, statement, spec, signals).await {
                 Ok(lease) => break (lease, !reused),
-                // It has died while it was idle, as all do when the server is started anew; it does not answer; or it answers
-                // something else, which is nobody else's to read.
+                // The connection died while idle (for example, the server restarted), does not answer, or gives an
+                // answer to another message: take another one.
                 Err(_) if reused && monotonic() < deadline => {}
                 Err(error) => return Err(store_error(error)),
             }
         };
         let mut unit = Unit::new(lease, plane, origin, self);
-        // A database may be another one under the same name, but not while somebody is connected to it.
+        // A database may be replaced by another of the same name, but not while it has connections.
         let swapped = fresh && matches!(key, PoolKey::Database(_));
         if swapped || !inner.schema_cache.contains(plane) {
             let checked = self.check(&mut unit, ticket).await;
             if let Err(error) = checked {
-                // So that what is noted does not wait for a connection while it holds one.
+                // Drop first: the note below must not wait for a connection while this unit holds one.
                 drop(unit);
                 if error.is(code::TENANT_UPGRADING)
                     && let Plane::Tenant(tenant) = plane
@@ -59,7 +59,7 @@ impl PgStore {
         Ok(unit)
     }
 
-    /// Looks whether the storage of a plane is there and at this program's schema.
+    /// Checks that the storage of the plane exists and is at this program's schema.
     async fn check(&self, unit: &mut Unit, ticket: CheckTicket) -> Result<()> {
         let schema = match unit.plane {
             Plane::Control => self.control_schema(),
@@ -91,8 +91,8 @@ impl PgStore {
     }
 }
 
-/// How units of work connect, and what each transaction is told: its limits and its role. A pooler's connections keep no
-/// settings, so there it is all in the transaction.
+/// The connection options of units of work, and the settings of each transaction: its limits and its role. A pooler's
+/// connections keep no settings, so there every setting is made in the transaction.
 pub(super) fn session_settings(
     login: &Login,
     name: &str,
@@ -114,7 +114,7 @@ pub(super) fn session_settings(
     if !pooled {
         return (options.options(settings), String::new());
     }
-    // What sqlx tells a connection when it is opened, and RESET takes back.
+    // The settings that sqlx makes when it opens a connection, and that RESET reverts.
     let session = [
         ("TimeZone", "UTC"),
         ("DateStyle", "ISO, MDY"),

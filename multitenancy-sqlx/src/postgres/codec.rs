@@ -1,4 +1,4 @@
-//! Instants as their columns hold them.
+//! How columns store instants.
 
 use multitenancy_core::{Result, Timestamp};
 

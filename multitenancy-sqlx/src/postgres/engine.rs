@@ -1,4 +1,4 @@
-//! What units of work need of PostgreSQL.
+//! The operations of a unit of work on PostgreSQL.
 
 use std::time::Duration;
 
@@ -19,51 +19,51 @@ use crate::pool::{self, Recycle};
 pub(crate) type Db = Postgres;
 pub(crate) type Arguments = PgArguments;
 pub(crate) type Connection = PgConnection;
-/// What begins a transaction.
+/// The parts of the message that begins a transaction.
 pub(crate) struct Statement {
     pub begin: &'static str,
-    /// The database that the connection must be to, where there are several.
+    /// The database that the connection must be connected to, where there are several.
     pub database: Option<String>,
-    /// What is selected first in it, for what that sets.
+    /// Extra columns of the first SELECT, for their side effects.
     pub local: String,
-    /// Whether nothing of what the connection knows is to be used again: neither what was prepared on it, nor what the
-    /// types were whose names it has met.
+    /// Whether the connection must discard its cached knowledge: its prepared statements, and the types that it
+    /// looked up by name.
     pub forget: bool,
 }
 pub(crate) type Permit = pool::Permit<Plane, PoolKey, PgConnection>;
-/// Each plane has a lane, so that one tenant's burst leaves connections for the others.
+/// Each plane has a lane, so that a burst of one tenant leaves connections to the others.
 pub(crate) type Pool = pool::Pool<Plane, PoolKey, PgConnection>;
 
-/// How long a connection that was open may take to begin; then another one is taken.
+/// The maximum time that BEGIN may take on a reused connection; after it another connection is taken.
 pub(super) const BUSY: Duration = Duration::from_millis(500);
 
-/// How a COMMIT ended.
+/// The result of a COMMIT.
 pub(crate) enum Committed {
-    /// Whether the next unit can have the connection.
+    /// Whether the next unit can use the connection.
     Done { clean: bool },
     /// Nothing is committed; the transaction is still open.
     Refused(Error),
 }
 
-/// That a COMMIT is to pass where its tenant's fence would be. The server looks.
+/// Proof that the tenant's fence was checked. Here the server checks it.
 pub(crate) struct CommitGuard(pub TenantId);
 
-/// What `multitenancy.pass_fence` answers to who does not pass.
+/// The SQLSTATE of `multitenancy.pass_fence` for a closed tenant.
 const FENCED: &str = "MT117";
 
 type Manager = <Postgres as sqlx::Database>::TransactionManager;
 
-/// How many transactions sqlx counts on a connection, in a unit of work and between two.
+/// The number of transactions that sqlx counts on a connection, inside a unit of work and between two.
 const AT_REST: usize = 1;
 
-/// Has sqlx count one transaction for good: the one that is ours to begin and to end. So what the application nests in
-/// it is a savepoint, and sqlx itself never ends it.
+/// Makes sqlx count one outer transaction permanently; this crate begins and ends that transaction. Nested
+/// transactions of the application are then savepoints, and sqlx never ends the outer one.
 pub(super) async fn adopt(connection: &mut Connection) -> sqlx::Result<()> {
     Manager::begin(connection, None).await?;
     execute(connection, AssertSqlSafe(wire::adopt())).await
 }
 
-/// Begins, in one message with the rollback of the unit before when that was `left_open`.
+/// Begins a transaction. When the previous unit was `left_open`, the same message first rolls it back.
 pub(super) async fn begin(
     connection: &mut Connection,
     statement: Statement,
@@ -75,7 +75,7 @@ pub(super) async fn begin(
     Message::begin(statement, left_open).send(connection).await.into_result()
 }
 
-/// Commits, and tells other processes which tenants have changed.
+/// Commits, and notifies other processes of the changed tenants.
 pub(super) async fn commit(
     connection: &mut Connection,
     plane: Plane,
@@ -92,7 +92,7 @@ pub(super) async fn commit(
     }
     let matches = answer.matches;
     let Err(error) = answer.into_result() else { return Err(desynchronized()) };
-    // What fails before the message is answered may be what was sent before it, unless the next answer is in step.
+    // An error before the answer may belong to an earlier message, unless the next answer carries the tag.
     if !matches && answered(&error) {
         roll_back(connection, true).await.map_err(|_| desynchronized())?;
     }
@@ -106,7 +106,7 @@ pub(super) async fn commit(
     }
 }
 
-/// Rolls back. An error when the next unit cannot have the connection.
+/// Rolls back. An error when the next unit cannot use the connection.
 pub(super) async fn roll_back(connection: &mut Connection, _writes: bool) -> sqlx::Result<()> {
     if Manager::get_transaction_depth(connection) != AT_REST {
         return Err(sqlx::Error::InvalidSavePointStatement);
@@ -117,20 +117,20 @@ pub(super) async fn roll_back(connection: &mut Connection, _writes: bool) -> sql
 /// Whether [`start_roll_back`] leaves the transaction open.
 pub(super) const LEAVES_OPEN: bool = true;
 
-/// Leaves the transaction of a unit that has only read to be rolled back soon: either the next unit begins, or
-/// [`Recycle::recycle`] is called. `false` when that takes more than one step, or when a statement of it is still under way,
-/// which can take as long as statements may.
+/// Leaves the transaction of a read-only unit open, to be rolled back soon: by the next unit, or by
+/// [`Recycle::recycle`]. `false` when the rollback takes more than one step, or when a statement still runs, which
+/// can take as long as statements may.
 pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
-    // Reads the rest of an answer that has come, and waits for none.
+    // Reads the rest of an answer that has arrived, and does not wait.
     let answered = matches!(connection.flush().now_or_never(), Some(Ok(())));
     answered && Manager::get_transaction_depth(connection) == AT_REST
 }
 
 impl Recycle for PgConnection {
-    /// So long a unit that has read leaves its connection *idle in transaction*, for the next one to roll back.
+    /// How long a read-only unit leaves its connection *idle in transaction* for the next unit to roll back.
     const ROLLBACK_GRACE: Duration = Duration::from_millis(100);
 
-    /// A unit that is cut off in the midst of a statement does not give its connection back before it has ended.
+    /// A unit that is cut off inside a statement returns its connection only after the statement ends.
     fn is_idle(&self) -> bool {
         true
     }
@@ -140,7 +140,7 @@ impl Recycle for PgConnection {
     }
 }
 
-/// By the simple protocol: several statements are one message.
+/// Uses the simple protocol: several statements are one message.
 pub(super) async fn execute(connection: &mut Connection, sql: impl SqlSafeStr) -> sqlx::Result<()> {
     sqlx::raw_sql(sql).execute(connection).await.map(drop)
 }

@@ -1,5 +1,5 @@
-//! The fences around tenants, each in the database where its tenant's rows are. Units of work can not write them, so it
-//! takes the rights of whoever provisions.
+//! The fences around tenants. Each is in the database of its tenant's rows. Units of work cannot write fences; only
+//! the admin role can.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::{PgStore, engine::CommitGuard, error::store_error, location::StorageL
 use crate::pool::close;
 
 impl PgStore {
-    /// Waits for what is being committed, longer than a COMMIT may take: the tenant's next ones wait behind this.
+    /// Waits for running COMMITs, longer than a COMMIT may take; the tenant's later COMMITs queue behind this call.
     pub(super) async fn raise_fence(&self, tenant: &Tenant) -> Result<()> {
         let mut connection = match self.connect_patiently(StorageLocation::of(tenant)).await {
-            // Nothing can be written there.
+            // No storage, so no writes to stop.
             Err(error) if error.is(code::TENANT_STORAGE_MISSING) => return Ok(()),
             other => other?,
         };
@@ -25,7 +25,7 @@ impl PgStore {
         Ok(())
     }
 
-    /// Lowers the fence around a tenant that the registry calls active.
+    /// Lowers the fence around a tenant that the registry lists as active.
     pub(super) async fn lower_stale_fence(&self, tenant: &Tenant) -> Result<()> {
         let location = StorageLocation::of(tenant);
         let mut connection = self.connect_patiently(location).await?;
@@ -38,7 +38,7 @@ impl PgStore {
         if let Some(fence) = fence
             && self.is_active(&mut connection, location, tenant.id).await?
         {
-            // Lowers this one and no other, also when it is carried out late: one that is raised later has another id.
+            // Lowers only this fence, also when the statement runs late: a later fence has another id.
             let lowering = sqlx::query("DELETE FROM multitenancy.fences WHERE tenant_id = $1 AND id = $2");
             let lowered = lowering.bind(tenant.id.as_uuid()).bind(fence).execute(&mut connection).await;
             lowered.map_err(store_error)?;
@@ -47,15 +47,15 @@ impl PgStore {
         Ok(())
     }
 
-    /// What the registry calls the tenant when whoever is changing that is done: they have raised their fence before, and
-    /// have its row until then.
+    /// Whether the registry lists the tenant as active. Waits for a running status change: it raised its fence
+    /// earlier and holds the tenant's row until it ends.
     async fn is_active(
         &self,
         at_home: &mut PgConnection,
         location: StorageLocation,
         tenant: TenantId,
     ) -> Result<bool> {
-        // As strong as what changes the status, and no stronger: a new membership refers to the row.
+        // The same lock strength as a status change and no stronger: a new membership references the row.
         let look = sqlx::query_scalar(
             "SELECT status FROM public.multitenancy_tenants WHERE id = $1 FOR NO KEY UPDATE",
         )
@@ -72,7 +72,7 @@ impl PgStore {
         Ok(status.is_some_and(|status| status == TenantStatus::Active.as_str()))
     }
 
-    /// Connects as who provisions, to wait for locks longer than a statement may hold them.
+    /// Connects as the admin role, with a lock timeout longer than a statement may hold a lock.
     async fn connect_patiently(&self, location: StorageLocation) -> Result<PgConnection> {
         let longest = self.inner.pool.limits().longest.max(Duration::from_millis(1));
         self.inner.admin.connect_waiting(location, longest).await

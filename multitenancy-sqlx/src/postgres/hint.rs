@@ -1,12 +1,12 @@
-//! What to do about a server that does not let the store open.
+//! Hints for errors that prevent a store from opening.
 
 use std::error::Error as StdError;
 
 use multitenancy_core::{Error, ErrorKind};
 use sqlx::postgres::PgConnectOptions;
 
-/// The error with what to do about it, when its cause is the server's answer or that there is none. Nothing in it is
-/// taken from a URL but hosts and ports.
+/// Adds a hint to an error whose cause is the server's answer or a missing answer. It shows only hosts and ports of a
+/// URL.
 pub(super) fn with_hint(error: Error, runtime: &PgConnectOptions, admin: Option<&PgConnectOptions>) -> Error {
     let Some(refusal) = refusal(&error).filter(|_| error.kind() != ErrorKind::Config) else {
         return error;

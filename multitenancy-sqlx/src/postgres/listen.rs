@@ -1,5 +1,5 @@
-//! What other processes have changed, as PostgreSQL tells it: a hint that makes a suspension fast everywhere. What makes
-//! it certain is that caches end by their age, and that nothing commits past a fence.
+//! Listens for changes by other processes. A notification is a hint that makes a suspension fast everywhere.
+//! Correctness does not need it: cache entries expire, and no COMMIT passes a fence.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -13,11 +13,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Carries a tenant's id and the name of who has changed it, and nothing else: whoever has a login can listen (E7).
+/// The channel. It carries a tenant's id and the name of the connection that changed it, and nothing else: any login
+/// can listen (E7).
 const CHANNEL: &str = "multitenancy_tenants";
 
-/// The query that tells the others, when the transaction it is part of is committed. One, however many: a SELECT has no room
-/// for more than 1,664 columns.
+/// The query that notifies the other processes when its transaction commits. It is one query for any number of
+/// tenants: a SELECT is limited to 1,664 columns.
 pub(super) fn notify(changed: &[TenantId]) -> String {
     let changed: Vec<_> = changed.iter().map(TenantId::to_string).collect();
     format!(
@@ -26,23 +27,23 @@ pub(super) fn notify(changed: &[TenantId]) -> String {
     )
 }
 
-/// After so long a silence it is asked whether the server is still there.
+/// After this silence the listener checks that the server still answers.
 const SILENCE: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Listens, on a connection of its own, until dropped.
+/// Listens on its own connection until dropped.
 pub(super) struct Listening(AbortHandle);
 
 impl Listening {
-    /// What connections of the name `own` have changed is known already.
+    /// Ignores changes by connections named `own`: this process knows them already.
     pub fn start(options: PgConnectOptions, own: String, signals: Arc<Signals>) -> Self {
         Self(tokio::spawn(listen(options, own, signals)).abort_handle())
     }
 }
 
 impl Listening {
-    /// Ends it, with its connection.
+    /// Stops the listener and closes its connection.
     pub fn stop(&self) {
         self.0.abort();
     }
@@ -62,11 +63,11 @@ async fn listen(options: PgConnectOptions, own: String, signals: Arc<Signals>) {
     }
 }
 
-/// Tells what it hears, until the connection fails.
+/// Publishes the received notifications until the connection fails.
 async fn follow(options: PgConnectOptions, own: &str, signals: &Signals) -> sqlx::Result<Infallible> {
     let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
     let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
-    // A connection that was lost is an error: what was said meanwhile, nobody has heard.
+    // A lost connection is an error: notifications in the gap were missed.
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     signals.tenants_changed();

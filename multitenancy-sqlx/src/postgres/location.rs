@@ -1,4 +1,4 @@
-//! What is where on the server. Names of storage derive from the tenant's id and from nothing else.
+//! Where storage is on the server. Names of storage derive only from the tenant's id.
 
 use std::fmt;
 
@@ -9,35 +9,35 @@ use super::{
     unit::{Access, UnitSpec},
 };
 
-/// Whom units of work run as.
+/// The role that units of work run as.
 pub(super) const APP_ROLE: &str = "multitenancy_app";
 
-/// The name of a tenant's schema, or of its database: 39 of the 63 bytes that a name may have (S24).
+/// The name of a tenant's schema or database: 39 bytes of the 63 allowed (S24).
 pub(super) fn storage_name(tenant: TenantId) -> String {
     format!("tenant_{}", tenant.as_uuid().simple())
 }
 
-/// Where a connection belongs. It never serves another place: what it has prepared would not fit there.
+/// The key of a connection. A connection never serves another key: its prepared statements would not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum PoolKey {
     Control,
-    /// The tenants that share tables.
+    /// Tenants in shared tables.
     Shared,
-    /// The tenants with a schema each. Its connections keep nothing prepared, so they go from schema to schema.
+    /// Tenants with their own schema. These connections keep no prepared statements, so they serve every such schema.
     Schemas,
-    /// One tenant's database.
+    /// The database of one tenant.
     Database(TenantId),
 }
 
-/// Storage that has a version of its own.
+/// Storage with its own version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StorageLocation {
     Control,
-    /// The tables that tenants share.
+    /// The shared tables.
     Shared,
-    /// One tenant's schema.
+    /// The schema of one tenant.
     Schema(TenantId),
-    /// One tenant's database.
+    /// The database of one tenant.
     Database(TenantId),
 }
 
@@ -58,7 +58,7 @@ impl StorageLocation {
         Self::Control
     }
 
-    /// The tenant whose alone it is.
+    /// The tenant that owns this storage alone.
     pub fn tenant(self) -> Option<TenantId> {
         match self {
             Self::Control | Self::Shared => None,
@@ -66,13 +66,13 @@ impl StorageLocation {
         }
     }
 
-    /// Whose mark says at which version it is. The tables that tenants share are marked as those of the control plane,
-    /// beside each tenant's own mark.
+    /// The plane whose marker holds the version. The shared tables use the control plane's marker, in addition to
+    /// each tenant's own marker.
     pub fn plane(self) -> Plane {
         self.tenant().map_or(Plane::Control, Plane::Tenant)
     }
 
-    /// The tenant's own database; `None` when it is in the control plane's.
+    /// The tenant's own database; `None` when the storage is in the control plane's database.
     pub fn database(self) -> Option<String> {
         match self {
             Self::Database(tenant) => Some(storage_name(tenant)),
@@ -88,7 +88,7 @@ impl StorageLocation {
         }
     }
 
-    /// Where the connections of units of work to it belong.
+    /// The key of the connections of its units of work.
     pub fn key(self) -> PoolKey {
         match self {
             Self::Control => PoolKey::Control,
@@ -109,7 +109,7 @@ impl fmt::Display for StorageLocation {
 }
 
 impl PoolKey {
-    /// The search path of its connections for good; `None` where each transaction says its own.
+    /// The fixed search path of its connections; `None` where each transaction sets its own.
     pub fn search_path(self) -> Option<&'static str> {
         match self {
             Self::Control | Self::Database(_) => Some("public"),
@@ -119,16 +119,16 @@ impl PoolKey {
     }
 }
 
-/// What begins a transaction. Everything in it is an identifier or a number of ours.
+/// The parts that begin a transaction. They contain only identifiers and numbers of this crate.
 pub(super) fn begin(spec: UnitSpec, pooled: bool, settings: &str) -> Statement {
     let (key, plane) = (spec.location.key(), spec.plane);
-    // Whatever the server's default is: a COMMIT has to see the fence that was raised after its transaction began.
+    // Overrides the server's default isolation level: a COMMIT must see a fence raised after its transaction began.
     let begin = match spec.access {
         Access::Write => "BEGIN ISOLATION LEVEL READ COMMITTED",
         Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
-    // sqlx names what it prepares, also when it keeps nothing of it: it would pile up on the server, or be in the way of
-    // another that has the same name.
+    // sqlx names prepared statements also when it does not keep them: they would accumulate on the server, or collide
+    // with others of the same name.
     let forget = pooled || key == PoolKey::Schemas;
     let tenant = plane.scope();
     let mut local = format!("set_config('app.tenant_id', '{tenant}', true){settings}");

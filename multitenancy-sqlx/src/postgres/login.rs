@@ -1,4 +1,4 @@
-//! As whom the store logs in for units of work.
+//! The role that units of work log in as.
 
 use multitenancy_core::{Error, Result};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, postgres::PgConnectOptions};
@@ -12,17 +12,17 @@ use super::{
 };
 use crate::pool::close;
 
-/// How units of work log in, and as whom; as nobody when they have to assume the restricted role.
+/// How units of work log in. `role` is `None` when they must assume the restricted role.
 pub(super) struct Login {
     pub options: PgConnectOptions,
     pub role: Option<String>,
 }
 
 impl Login {
-    /// Looks at the role that `options` log in as. A privileged one is refused, or has to assume a restricted one.
+    /// Examines the role that `options` log in as. A privileged role is refused, or must assume a restricted one.
     pub async fn examine(options: PgConnectOptions, admin: &Admin, allow_privileged: bool) -> Result<Self> {
-        // Behind a pooler each statement may be on another connection, also between preparing it and executing it, unless
-        // they are in a transaction. What others have prepared there is forgotten first.
+        // Behind a pooler each statement may run on a different connection, also between prepare and execute, unless
+        // it is in a transaction. Statements that other clients prepared there are dropped first.
         let once = options.clone().statement_cache_capacity(0);
         let mut connection = once.connect().await.map_err(store_error)?;
         execute(&mut connection, "BEGIN; DEALLOCATE ALL").await.map_err(store_error)?;
@@ -65,7 +65,7 @@ async fn make_member(connection: &mut PgConnection, admin: &Admin, role: &str) -
         let message = format!("the login {role} is not a member of {APP_ROLE}; fix: {grant}");
         Error::config(message).with_source(error)
     })?;
-    // A transaction goes on with the memberships it has seen.
+    // A transaction keeps the memberships that it has seen: begin a new one.
     execute(connection, "ROLLBACK; BEGIN; DEALLOCATE ALL").await.map_err(store_error)?;
     if membership(connection).await?.1 {
         return Ok(());
@@ -74,7 +74,7 @@ async fn make_member(connection: &mut PgConnection, admin: &Admin, role: &str) -
     Err(Error::config(message))
 }
 
-/// The statement that makes the session's login a member, and whether it has the role's rights.
+/// The statement that makes the session's login a member, and whether the login has the role's rights.
 async fn membership(connection: &mut PgConnection) -> Result<(String, bool)> {
     sqlx::query_as(
         "SELECT format('GRANT %I TO %I', $1, session_user), pg_has_role(session_user, $1, 'USAGE')",

@@ -1,4 +1,4 @@
-//! PostgreSQL: shared tables under row-level security, a schema or a database per tenant, mixed as tenants need.
+//! PostgreSQL: shared tables under row-level security, a schema per tenant or a database per tenant, in any mix.
 
 mod admin;
 mod audit;

@@ -1,4 +1,4 @@
-//! What schemas and databases of PostgreSQL need, and the mark that says at which schema they are.
+//! The schemas of PostgreSQL storage, and the marker that records which schema the storage is at.
 
 use multitenancy_core::{Error, Plane, Result, error::code};
 use sqlx::{AssertSqlSafe, PgConnection, migrate::Migrator};
@@ -11,10 +11,10 @@ use super::{
     error::{no_such_table, store_error},
 };
 
-/// What a schema needs.
+/// The migrations and grants of a schema.
 pub(super) struct Schema {
     pub migrations: Migrations,
-    /// Tables that are nobody's.
+    /// Tables that belong to no tenant.
     reference_tables: Vec<String>,
 }
 
@@ -29,7 +29,8 @@ impl Schema {
         Self { migrations: Migrations::new([plane()], application), reference_tables }
     }
 
-    /// Refuses storage of one plane alone that is marked as another's: a database restored under the wrong name.
+    /// Refuses the storage of one plane when its marker names another plane: a database restored under the wrong
+    /// name.
     pub async fn refuse_others(&self, connection: &mut PgConnection, plane: Plane) -> Result<()> {
         let other =
             sqlx::query_scalar("SELECT tenant_id FROM multitenancy_marker WHERE tenant_id <> $1 LIMIT 1")
@@ -46,20 +47,20 @@ impl Schema {
         }
     }
 
-    /// At which schema the storage of `plane` is, where the connection is; `None` when there is none.
+    /// The fingerprint of the storage of `plane` on this connection; `None` when there is no storage.
     pub async fn marker(&self, connection: &mut PgConnection, plane: Plane) -> Result<Option<String>> {
         let marker = sqlx::query_scalar("SELECT fingerprint FROM multitenancy_marker WHERE tenant_id = $1")
             .bind(plane.scope())
             .fetch_optional(connection)
             .await;
         match marker {
-            // A schema that was never made, or never finished.
+            // The schema was never created, or never completed.
             Err(error) if no_such_table(&error) => Ok(None),
             other => other.map_err(store_error),
         }
     }
 
-    /// Marks all that is at `home`, where the connection is, as being at a schema.
+    /// Marks all storage at `location`, on this connection, with a fingerprint.
     pub async fn mark(
         &self,
         connection: &mut PgConnection,
@@ -77,16 +78,16 @@ impl Schema {
         .map(drop)
     }
 
-    /// Goes back to `home` from wherever a migration's own statements have led.
+    /// Returns the connection to `location` after a migration's own statements may have left it.
     pub async fn stay(&self, connection: &mut PgConnection, location: StorageLocation) -> sqlx::Result<()> {
         let back =
             format!("RESET SESSION AUTHORIZATION; RESET ROLE; SET search_path TO {}", location.schema());
         execute(connection, AssertSqlSafe(back)).await
     }
 
-    /// Lets whoever units of work run as into the schema at `home`, and to the tables in it that are nobody's. Those of
-    /// tenants are given where they are protected: looking for them among the tables of all schemas, as `GRANT … ON ALL
-    /// TABLES` does, a thousand tenants would pay for each.
+    /// Grants the role of units of work access to the schema at `location` and to its reference tables. Tenants'
+    /// tables are granted when they are protected: `GRANT … ON ALL TABLES` searches the tables of all schemas, which
+    /// each of a thousand tenants would pay for.
     pub async fn grant(&self, connection: &mut PgConnection, location: StorageLocation) -> sqlx::Result<()> {
         sqlx::query("SELECT multitenancy.grant_app($1::name, $2)")
             .bind(location.schema())
@@ -96,7 +97,7 @@ impl Schema {
             .map(drop)
     }
 
-    /// Refuses a plane that has no storage here, and one whose storage is at another schema.
+    /// Refuses a plane without storage, and storage at another schema.
     pub async fn check(&self, connection: &mut PgConnection, plane: Plane) -> Result<()> {
         match self.marker(connection, plane).await? {
             None => Err(missing(plane)),
@@ -106,7 +107,7 @@ impl Schema {
     }
 }
 
-/// Makes the schema `multitenancy`, once a database.
+/// Creates the schema `multitenancy`, once per database.
 pub(super) async fn prepare_database(connection: &mut PgConnection) -> Result<()> {
     execute(connection, "CREATE SCHEMA IF NOT EXISTS multitenancy").await.map_err(store_error)?;
     let migrator =
@@ -116,12 +117,12 @@ pub(super) async fn prepare_database(connection: &mut PgConnection) -> Result<()
     })
 }
 
-/// 503 `tenant_storage_missing`: the plane's storage is not there, or was never finished.
+/// 503 `tenant_storage_missing`: the plane's storage does not exist, or was never completed.
 pub(super) fn missing(plane: Plane) -> Error {
     Error::of(code::TENANT_STORAGE_MISSING).with_context("plane", plane)
 }
 
-/// 503 `tenant_upgrading`: the plane's storage has yet to be brought to the schema of this program.
+/// 503 `tenant_upgrading`: the plane's storage is not yet at this program's schema.
 pub(super) fn upgrading(plane: Plane) -> Error {
     Error::of(code::TENANT_UPGRADING)
         .with_context("plane", plane)
@@ -132,7 +133,7 @@ fn plane() -> Migrator {
     framework(sqlx::migrate!("migrations/postgres/plane"), "multitenancy_plane_migrations")
 }
 
-/// Without sqlx's lock, which is one for the whole database: whoever migrates a schema has locked that schema.
+/// Disables sqlx's lock, which covers the whole database: the migration already holds the lock of its schema.
 fn framework(mut migrator: Migrator, table: &'static str) -> Migrator {
     migrator.dangerous_set_table_name(table);
     migrator.set_locking(false);

@@ -7,11 +7,11 @@ use std::{
 use multitenancy_core::{Plane, environment::monotonic, store::Signals};
 use tokio::time::Instant;
 
-/// How long a plane is not looked at again: so long may a process overlook that another has brought it to another schema,
-/// when it does not hear of it.
+/// How long a checked plane is trusted. A process that misses the notification may overlook a migration by another
+/// process for this time.
 const AGE: Duration = Duration::from_secs(5);
 
-/// The planes whose storage was found to be there, at this program's schema.
+/// The planes whose storage exists and is at this program's schema.
 #[derive(Debug, Default)]
 pub(super) struct SchemaCache {
     state: RwLock<State>,
@@ -20,25 +20,25 @@ pub(super) struct SchemaCache {
 #[derive(Debug, Default)]
 struct State {
     until: HashMap<Plane, Instant>,
-    /// How much this process is migrating just now: meanwhile nothing new is remembered.
+    /// The number of running migrations in this process: meanwhile nothing is added to the cache.
     moving: usize,
-    /// Counts how often something was forgotten: what was looked at before is not remembered.
+    /// Counts the invalidations: a check that began before one is not remembered.
     epoch: u64,
 }
 
-/// That somebody looks whether storage is there.
+/// Proof of when a check of storage began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CheckTicket {
     since: Instant,
     epoch: u64,
 }
 
-/// That storage is being migrated by this process.
+/// Proof that this process migrates storage.
 #[derive(Debug)]
 pub(super) struct MigrationGuard(Arc<SchemaCache>);
 
 impl SchemaCache {
-    /// One that forgets whatever is said to have changed.
+    /// A cache that forgets every plane that the signals report as changed.
     pub fn following(signals: &Signals) -> Arc<Self> {
         let checked = Arc::<Self>::default();
         let forgetting = checked.clone();
@@ -51,13 +51,13 @@ impl SchemaCache {
         state.until.get(&plane).is_some_and(|until| monotonic() < *until)
     }
 
-    /// What to give [`remember`](Self::remember), from before looking.
+    /// The ticket for [`remember`](Self::remember). Take it before the check.
     pub fn ticket(&self) -> CheckTicket {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         CheckTicket { since: monotonic(), epoch: state.epoch }
     }
 
-    /// Remembers a plane that was found to be fine, unless anything was forgotten meanwhile.
+    /// Remembers a plane that passed its check, unless an invalidation happened since the ticket.
     pub fn remember(&self, plane: Plane, ticket: CheckTicket) {
         let mut state = self.write();
         if state.moving == 0 && state.epoch == ticket.epoch {
@@ -65,12 +65,13 @@ impl SchemaCache {
         }
     }
 
-    /// Forgets a plane, or all of them.
+    /// Forgets one plane, or all of them.
     pub fn forget(&self, plane: Option<Plane>) {
         self.write().forget(plane);
     }
 
-    /// Forgets a plane, or all of them, until its storage has been migrated: each unit of work looks where it is.
+    /// Forgets one plane, or all of them, until the migration of its storage ends: meanwhile each unit of work checks
+    /// its storage.
     pub fn moving(self: &Arc<Self>, plane: Option<Plane>) -> MigrationGuard {
         let mut state = self.write();
         state.moving += 1;

@@ -1,4 +1,4 @@
-//! Making the storage of tenants, and bringing it to versions.
+//! Creates the storage of tenants and migrates it.
 
 use async_trait::async_trait;
 use multitenancy_core::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::pool::close;
 
-/// Goes from tenant to tenant, on one connection to those that share a database.
+/// Migrates tenants one after another; tenants of one database share a connection.
 pub(super) struct Worker {
     store: PgStore,
     version: i64,
@@ -30,14 +30,14 @@ impl Worker {
         Self { store, version, connection: None }
     }
 
-    /// At which schema a tenant's storage is, and what it has had.
+    /// The fingerprint of a tenant's storage, and its applied migrations.
     pub async fn look(&mut self, tenant: &FleetTenant) -> Result<(String, Vec<Applied>)> {
         let location = StorageLocation::of_tenant(tenant.id, tenant.isolation);
         let mut connection = self.connect(location).await?;
         let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
         let found = async {
             visit(&mut connection, location).await?;
-            // The mark and the history of one moment: it may be on its way.
+            // Reads the marker and the history in one snapshot: a migration may be running.
             let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
             execute(&mut connection, snapshot).await.map_err(store_error)?;
             let marker = schema.marker(&mut connection, plane).await?;
@@ -72,7 +72,7 @@ impl Worker {
         }
     }
 
-    /// Keeps the connection, if it is one to where most tenants are.
+    /// Keeps the connection if it leads to the database of most tenants.
     async fn rest(&mut self, location: StorageLocation, connection: PgConnection) {
         match location.database() {
             None => self.connection = Some(connection),
@@ -106,7 +106,8 @@ impl FleetWorker for Worker {
 }
 
 impl PgStore {
-    /// Makes, or brings forward, what all tenants need: the control plane, and on a new server the tables they share.
+    /// Creates or migrates the storage that all tenants need: the control plane, and on a new server the shared
+    /// tables.
     pub(super) async fn make(&self) -> Result<()> {
         self.migrate_control().await?;
         self.migrate_shared().await
@@ -128,12 +129,12 @@ impl PgStore {
         Ok(())
     }
 
-    /// How many may be migrated at once: as many as units of work may be at work.
+    /// The maximum number of concurrent migrations: the same as that of units of work.
     pub(super) fn budget(&self) -> usize {
         self.inner.pool.limits().open
     }
 
-    /// Those that share tables are one group.
+    /// Tenants that share tables are one group.
     pub(super) async fn groups(
         &self,
         all: &[FleetTenant],
@@ -151,7 +152,7 @@ impl PgStore {
                 one.slug, other.slug
             )));
         }
-        // Nobody is in them, and nobody could come into them.
+        // The tables are empty, and no tenant can be added to them.
         if !all.iter().any(shares) && version == self.tenant_schema().migrations.newest() {
             self.migrate_shared().await?;
         }
@@ -174,14 +175,15 @@ impl PgStore {
             self.migrate_storage(&mut connection, location, version, IfMissing::Create, &[id]).await?;
         }
         close(connection).await;
-        // It may have been closed while its storage was lost.
+        // The tenant may have been closed while its storage was missing.
         if tenant.status.is_closed() {
             self.raise_fence(tenant).await?;
         }
         Ok(())
     }
 
-    /// Brings the storage at `home` to a version, and records it of its tenants while nobody else can change it.
+    /// Migrates the storage at `location` to a version, and records the version for its tenants while it holds the
+    /// lock.
     async fn migrate_storage(
         &self,
         connection: &mut PgConnection,
@@ -199,7 +201,7 @@ impl PgStore {
         Ok(outcome)
     }
 
-    /// What connections have prepared for the tables that were there may not fit those that are.
+    /// Statements that connections prepared for the old tables may not fit the new ones.
     async fn close_prepared(&self, location: StorageLocation) {
         let pool = &self.inner.pool;
         match location {

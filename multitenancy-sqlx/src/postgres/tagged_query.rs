@@ -1,7 +1,7 @@
-//! Messages whose answer is known to be theirs.
+//! Messages with a tag that proves which answer belongs to them.
 //!
-//! sqlx does not count what COPY is answered: on a connection where one has failed, or was cut off, each message gets the
-//! answer to an earlier one. So a message on which something hangs has a number, which its answer must have too.
+//! sqlx does not count the answers to COPY: on a connection where a COPY failed, or was cut off, each message gets
+//! the answer to an earlier one. So a critical message carries a number, and its answer must carry the same number.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,17 +14,17 @@ pub(super) struct TaggedQuery {
     expected: String,
 }
 
-/// What a message was answered.
+/// The answer to a message.
 pub(super) struct Answer {
-    /// Whether the question was answered; otherwise this may be the answer to something else.
+    /// Whether the answer carries the tag; otherwise it may belong to another message.
     pub matches: bool,
-    /// How many statements were done.
+    /// The number of completed statements.
     pub done: usize,
     pub error: Option<sqlx::Error>,
 }
 
 impl TaggedQuery {
-    /// A new number; with the name of the database that the connection is to, if that matters.
+    /// A new number, with the database name of the connection if it matters.
     pub fn new(database: Option<String>) -> Self {
         static ASKED: AtomicU64 = AtomicU64::new(0);
         let number = ASKED.fetch_add(1, Ordering::Relaxed);
@@ -58,7 +58,7 @@ impl TaggedQuery {
 }
 
 impl Answer {
-    /// An error unless everything in the message was done.
+    /// An error unless every statement of the message completed.
     pub fn into_result(self) -> sqlx::Result<()> {
         match self {
             Self { error: Some(error), .. } => Err(error),
@@ -68,7 +68,7 @@ impl Answer {
     }
 }
 
-/// The connection can not be used again.
+/// The error of a connection that cannot be used again.
 pub(super) fn desynchronized() -> sqlx::Error {
     sqlx::Error::Protocol("what is answered is not what was tag".to_owned())
 }

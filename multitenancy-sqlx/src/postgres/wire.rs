@@ -27,8 +27,9 @@ use super::{
     tagged_query::{Answer, TaggedQuery},
 };
 
-/// Take back what the session was told besides the transaction (S30). A cursor that outlives its transaction (WITH HOLD)
-/// has rows that no policy looks at again. Not `DISCARD ALL`: it would throw prepared statements away that sqlx believes in.
+/// Reset the session settings, which a rollback does not cover (S30). A cursor that outlives its transaction (WITH
+/// HOLD) has rows that no policy checks again. Not `DISCARD ALL`: it would drop prepared statements that sqlx still
+/// expects.
 const RESETS: [&str; 6] = [
     "RESET ALL",
     "RESET ROLE",
@@ -40,15 +41,15 @@ const RESETS: [&str; 6] = [
 
 const COMMIT: &str = "COMMIT";
 
-/// Several statements that are sent at once, with a tag by which their answer is known.
+/// Several statements in one message, with a tag that identifies the answer.
 pub(super) struct Message {
     statements: Vec<Cow<'static, str>>,
     query: TaggedQuery,
 }
 
 impl Message {
-    /// Begins a unit; rolls back the unit before when that was `left_open`. What is taken back of the session then comes
-    /// again if this unit is rolled back, and is taken back again by the unit that begins next.
+    /// Begins a unit; rolls back the previous unit when it was `left_open`. A rollback of this unit restores the
+    /// settings that the resets cleared, and the next unit's begin clears them again.
     pub fn begin(Statement { begin, database, local, forget }: Statement, left_open: bool) -> Self {
         let query = TaggedQuery::new(database);
         let mut select = format!("SELECT {}, {local}", query.tag);
@@ -65,8 +66,9 @@ impl Message {
         Self { statements, query }
     }
 
-    /// Commits a unit on `plane`. PostgreSQL answers COMMIT of a failed transaction with success, and likewise without any:
-    /// the SELECT before it fails, also when this is no longer the transaction that began as this plane's.
+    /// Commits a unit on `plane`. PostgreSQL answers a COMMIT with success also for a failed transaction and outside
+    /// any transaction. So the SELECT before it fails in both cases, and when the transaction is not the one that
+    /// began on this plane.
     pub fn commit(plane: Plane, changed: &[TenantId], fenced: bool) -> Self {
         let query = TaggedQuery::new(None);
         let mut select = format!(
@@ -92,12 +94,12 @@ impl Message {
         Self { statements: statements.collect(), query }
     }
 
-    /// Sends it, and waits for its answer.
+    /// Sends the message and waits for its answer.
     pub async fn send(&self, connection: &mut PgConnection) -> Answer {
         self.query.ask(connection, self.to_string()).await
     }
 
-    /// Whether its COMMIT has happened, whatever befell the connection afterwards.
+    /// Whether the message's COMMIT has completed, also when the connection failed afterwards.
     pub fn has_committed(&self, answer: &Answer) -> bool {
         let commit = self.statements.iter().position(|statement| statement == COMMIT);
         answer.matches && commit.is_some_and(|index| answer.done > index)
@@ -110,7 +112,7 @@ impl fmt::Display for Message {
     }
 }
 
-/// The message of a new connection.
+/// The message for a new connection.
 pub(super) fn adopt() -> String {
     format!("{COMMIT}; {}", RESETS.join("; "))
 }
