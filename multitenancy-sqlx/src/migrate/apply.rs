@@ -1,5 +1,5 @@
-//! Bringing one plane's storage to a version: step by step, each with its row of the history and the mark that says where
-//! the storage is, in one transaction. So it is at one step or at the next, whenever the process ends.
+//! Migrates one plane's storage to a version. Each step, its history row and the marker of the storage are written in
+//! one transaction. So whenever the process ends, the storage is at one step or at the next.
 
 use multitenancy_core::{Error, Result, environment::monotonic, store::fleet::Outcome};
 use sqlx::{
@@ -16,8 +16,8 @@ use super::{
 };
 
 impl Schema {
-    /// Brings `home`, which the connection is at and nobody else changes, to `version`, and marks it as `done`. After an
-    /// error the connection may be in the midst of a transaction: close it.
+    /// Migrates `location` to `version` and marks it as `done`. The caller's connection leads to `location` and holds
+    /// its lock. After an error the connection may be inside a transaction: close it.
     pub async fn migrate(
         &self,
         connection: &mut Connection,
@@ -45,7 +45,7 @@ impl Schema {
         let applied = applied.map_err(store_error)?;
         let plan = self.migrations.plan(&applied, version)?;
         for (index, step) in plan.steps.iter().enumerate() {
-            // The whole is there when the last has been taken.
+            // The fingerprint is complete with the last step.
             let last = index + 1 == plan.steps.len();
             self.take(connection, location, step, last.then_some(done)).await?;
         }
@@ -58,7 +58,7 @@ impl Schema {
         Ok(Outcome::Migrated { from: plan.from, to: version })
     }
 
-    /// What the storage that the connection is at has had, history by history.
+    /// The applied migrations of the storage on this connection, history by history.
     pub async fn applied(&self, connection: &mut Connection) -> sqlx::Result<Vec<Applied>> {
         let select = |(index, history): (usize, &Migrator)| {
             format!(
@@ -97,7 +97,7 @@ impl Schema {
         Step { history, migration }: &Step<'_>,
         done: Option<&str>,
     ) -> sqlx::Result<()> {
-        // What can not run in a transaction may be left half done: nobody is to be served meanwhile.
+        // A step outside a transaction may be left incomplete: no unit is served meanwhile.
         if migration.no_tx {
             self.mark(connection, location, UNDERWAY).await?;
         } else {
@@ -137,7 +137,7 @@ impl Schema {
     }
 }
 
-/// Makes the table of a history, as sqlx does.
+/// Creates a history table, as sqlx does.
 async fn prepare(connection: &mut Connection, history: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
     for schema in history.create_schemas.iter() {
         connection.create_schema_if_not_exists(schema).await?;

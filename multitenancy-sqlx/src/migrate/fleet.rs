@@ -1,4 +1,4 @@
-//! Runs over many tenants, and which schema each tenant's storage was last brought to, as the registry remembers it.
+//! Runs over many tenants, and the registry's record of each tenant's last schema.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use super::{Engine, codec::stored, error::store_error, storage::Worker};
 
-/// A tenant, and the schema that it was last brought to.
+/// A tenant, and the schema that its storage was last migrated to.
 type Recorded = (FleetTenant, Option<String>);
 
-/// Follows the name of a schema that a tenant's storage is being brought away from.
+/// A suffix: the tenant's storage is being migrated away from this schema.
 const LEAVING: &str = " leaving";
 
 #[async_trait]
@@ -43,7 +43,7 @@ impl Fleet for Engine {
                 for tenant in &chosen {
                     let known = fingerprint(tenant)
                         .and_then(|known| migrations.version_of(known.trim_end_matches(LEAVING)));
-                    // One step down from a version that is not known may be all the way.
+                    // One step down from an unknown version could go down to zero.
                     let known = known.ok_or_else(|| {
                         Error::config(format!(
                             "where {} is, is not known: name the version, or migrate it up first",
@@ -93,8 +93,8 @@ impl Fleet for Engine {
 }
 
 impl Engine {
-    /// The tenants but for those being made and those canceled, in the order of their ids, each with the schema that it
-    /// was last brought to.
+    /// All tenants except those under provisioning and canceled ones, ordered by id, each with the schema that its
+    /// storage was last migrated to.
     async fn recorded(&self) -> Result<Vec<Recorded>> {
         let mut unit = self.read_control(&ControlContext::system("migration")).await?;
         let rows: Vec<(Uuid, String, String, Option<String>)> = sqlx::query_as(
@@ -112,7 +112,7 @@ impl Engine {
         rows.into_iter().map(read).collect()
     }
 
-    /// Records that the storage of these tenants was brought to `fingerprint`.
+    /// Records that the storage of these tenants was migrated to `fingerprint`.
     pub(crate) async fn record(&self, tenants: &[TenantId], fingerprint: &str) -> Result<()> {
         let mut unit = self.control(&ControlContext::system("migration")).await?;
         let now = stored(unit.environment().now());
@@ -132,9 +132,9 @@ impl Engine {
         unit.commit().await
     }
 
-    /// Records that these tenants, of all that are `recorded`, are on their way, before any of their storage is touched:
-    /// whoever ends in the midst leaves no record of a tenant being where it may not be any more. Where it came from is
-    /// kept, so that one step down stays one when it is begun anew.
+    /// Records, before any storage changes, that these tenants (those in `recorded`) are being migrated: a run that
+    /// ends early leaves no record of a schema that may be wrong. The schema of origin is kept, so that one step down
+    /// remains one step when the run is repeated.
     async fn leave(&self, leaving: &[FleetTenant], recorded: &[Recorded]) -> Result<()> {
         let leaving: BTreeSet<_> = leaving.iter().map(|tenant| tenant.id).collect();
         let mut schemas: BTreeMap<&str, (Vec<TenantId>, bool)> = BTreeMap::new();
@@ -165,8 +165,8 @@ impl Engine {
         unit.commit().await
     }
 
-    /// Takes that record back when it says `fingerprint`: the storage turned out to be at another schema, as one restored
-    /// from a backup is. So the next migration looks at it.
+    /// Removes the record if it says `fingerprint`: the storage turned out to be at another schema, for example after
+    /// a restore from a backup. So the next migration checks it.
     pub(crate) async fn note_outdated(&self, tenant: TenantId, fingerprint: &str) {
         let noted = async {
             let mut unit = self.control(&ControlContext::system("migration")).await?;

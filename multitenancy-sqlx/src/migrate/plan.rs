@@ -1,5 +1,5 @@
-//! The migrations of one kind of storage: the framework's, and the application's after them, each with a history of its
-//! own. What is to be done is planned here; nothing is read or written.
+//! The migrations of one kind of storage: the framework's, then the application's, each with its own history. This
+//! module only plans; it reads and writes nothing.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use multitenancy_core::{
 use sha2::{Digest, Sha256};
 use sqlx::migrate::{Migration, Migrator};
 
-/// What stands in the place of a fingerprint while storage is between two versions: no program serves it.
+/// Replaces the fingerprint while storage is between two versions: no program serves such storage.
 pub(crate) const UNDERWAY: &str = "underway";
 
 pub(crate) struct Migrations {
     histories: Vec<Migrator>,
-    /// Which of them is the application's.
+    /// The index of the application's migrations.
     application: Option<usize>,
-    /// Each version of the application's, from 0 on, with what names the whole at it.
+    /// Each version of the application from 0 on, with the fingerprint of the whole schema at that version.
     fingerprints: Vec<(i64, String)>,
 }
 
-/// A migration that some storage has had.
+/// An applied migration.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Applied {
-    /// Whose it is: an index of [`Migrations::histories`].
+    /// Its history: an index of [`Migrations::histories`].
     pub history: i32,
     pub version: i64,
     pub description: String,
@@ -33,27 +33,27 @@ pub(crate) struct Applied {
     pub execution_time: i64,
 }
 
-/// What brings storage to a version.
+/// The steps that bring storage to a version.
 #[derive(Debug)]
 pub(crate) struct Plan<'m> {
     pub steps: Vec<Step<'m>>,
-    /// Where it was.
+    /// The version before.
     pub from: i64,
 }
 
-/// One migration to apply, or to take back.
+/// One migration to apply or to revert.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step<'m> {
     pub history: &'m Migrator,
     pub migration: &'m Migration,
 }
 
-/// What to do about storage that is not there.
+/// How to treat missing storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfMissing {
     /// Create it.
     Create,
-    /// Fail: an active tenant's storage that has gone must not come back empty.
+    /// Fail: the missing storage of an active tenant must not come back empty.
     Fail,
 }
 
@@ -70,17 +70,17 @@ impl Migrations {
         &self.histories
     }
 
-    /// The application's newest version; 0 when it has none.
+    /// The application's newest version; 0 without migrations.
     pub fn newest(&self) -> i64 {
         self.fingerprints.last().map_or(0, |(version, _)| *version)
     }
 
-    /// Names this program's newest schema: what was brought to it is current.
+    /// The fingerprint of this program's newest schema: storage with this fingerprint is current.
     pub fn fingerprint(&self) -> &str {
         self.fingerprints.last().map_or(UNDERWAY, |(_, fingerprint)| fingerprint)
     }
 
-    /// Names the schema at one of the application's versions. Refuses a version that is none.
+    /// The fingerprint at one of the application's versions. Refuses an unknown version.
     pub fn fingerprint_at(&self, version: i64) -> Result<&str> {
         let found = self.fingerprints.iter().find(|(known, _)| *known == version);
         found.map(|(_, fingerprint)| &**fingerprint).ok_or_else(|| {
@@ -88,17 +88,18 @@ impl Migrations {
         })
     }
 
-    /// The version that a fingerprint names.
+    /// The version of a fingerprint.
     pub fn version_of(&self, fingerprint: &str) -> Option<i64> {
         self.fingerprints.iter().find(|(_, known)| known == fingerprint).map(|(version, _)| *version)
     }
 
-    /// The highest version below this one.
+    /// The next lower version.
     pub fn before(&self, version: i64) -> i64 {
         self.fingerprints.iter().rev().map(|(known, _)| *known).find(|known| *known < version).unwrap_or(0)
     }
 
-    /// What brings storage that has had `applied` to `version`. Refuses what has drifted, and what can not be taken back.
+    /// The steps that bring storage with the migrations `applied` to `version`. Refuses drift, and migrations that
+    /// cannot be reverted.
     pub fn plan(&self, applied: &[Applied], version: i64) -> Result<Plan<'_>> {
         let mut steps = Vec::new();
         let mut drift = Vec::new();
@@ -124,7 +125,7 @@ impl Migrations {
         Ok(Plan { steps: steps.into_iter().collect::<Result<_>>()?, from: self.version(applied) })
     }
 
-    /// What storage that has had `applied`, and is marked so, says of itself.
+    /// The status of storage with this marker and the migrations `applied`.
     pub fn state(&self, applied: &[Applied], marker: &str) -> FleetState {
         let pending = self.application().map_or(0, |history| {
             let missing = |up: &&Migration| !self.own(applied).any(|row| row.version == up.version);
@@ -147,7 +148,7 @@ impl Migrations {
             version: row.version,
             description: row.description.clone(),
             applied_at: row.installed_on,
-            // Negative when the process ended before it was known.
+            // Negative when the process ended before the time was known.
             duration: Duration::from_nanos(row.execution_time.try_into().unwrap_or(0)),
             drift: drifted(history, row).map(|drift| drift.kind),
         };
@@ -190,8 +191,8 @@ fn irreversible(row: &Applied) -> Error {
     ))
 }
 
-/// Names what these migrations lead to, in their order and each with its history, for every version of the application's.
-/// Scripts that take back are no part of it: adding one changes no storage.
+/// The fingerprints of these migrations, in order and each with its history, for every version of the application.
+/// Scripts that revert are not included: adding one changes no storage.
 fn fingerprints(histories: &[Migrator], application: Option<usize>) -> Vec<(i64, String)> {
     let named =
         |hasher: &Sha256| hasher.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();

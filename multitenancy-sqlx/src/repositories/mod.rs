@@ -1,4 +1,5 @@
-//! The repositories, each a noun's statements on the unit of work. Compiled once for each engine (decision 16).
+//! The repositories: the SQL statements of each noun, implemented on the unit of work. Compiled once per engine
+//! (decision 16).
 
 use multitenancy_core::{
     Error, Result,
@@ -24,16 +25,16 @@ mod session;
 mod tenant;
 mod user;
 
-/// A row as its columns are.
+/// A row with the types of its columns.
 trait Row: for<'r> FromRow<'r, <Db as Database>::Row> + Send + Unpin {}
 
 impl<R: for<'r> FromRow<'r, <Db as Database>::Row> + Send + Unpin> Row for R {}
 
 type Rows<'q, R> = QueryAs<'q, Db, R, Arguments>;
 
-/// A method of a repository is its statement, what is bound to it, and one of these.
+/// A repository method is a statement, its bound values, and one of these methods.
 impl Unit {
-    /// The row that there is, as the noun it holds.
+    /// The row, if there is one, as the noun it holds.
     async fn fetch_one_as<R: Row, T: TryFrom<R, Error = Error>>(
         &mut self,
         query: Rows<'_, R>,
@@ -42,7 +43,7 @@ impl Unit {
         row.map(T::try_from).transpose()
     }
 
-    /// Likewise, of a statement that changes or locks it.
+    /// The same, for a statement that changes or locks the row.
     async fn write_one_as<R: Row, T: TryFrom<R, Error = Error>>(
         &mut self,
         query: Rows<'_, R>,
@@ -51,7 +52,7 @@ impl Unit {
         row.map(T::try_from).transpose()
     }
 
-    /// The page that a statement has which is to find one row more than that.
+    /// The page from a statement that selects one row more than the page holds.
     async fn fetch_page_as<R: Row, T: TryFrom<R, Error = Error>, K>(
         &mut self,
         query: Rows<'_, R>,
@@ -68,14 +69,14 @@ impl Unit {
         query.execute(self.writable()?).await.map(drop).map_err(store_error)
     }
 
-    /// Whether a statement that writes has changed a row.
+    /// Whether a statement that writes changed a row.
     async fn affected_one(&mut self, query: Query<'_, Db, Arguments>) -> Result<bool> {
         let done = query.execute(self.writable()?).await.map_err(store_error)?;
         Ok(done.rows_affected() == 1)
     }
 }
 
-/// How many rows a statement has to look for, for [`Unit::fetch_page_as`].
+/// The number of rows to select, for [`Unit::fetch_page_as`].
 fn limit<K>(page: &PageRequest<K>) -> i64 {
     i64::from(page.size()) + 1
 }

@@ -55,7 +55,7 @@ macro_rules! columns {
     };
 }
 
-/// The first event of each aggregate that is not parked.
+/// The first event of each aggregate without a parked event.
 macro_rules! heads {
     () => {
         "FROM multitenancy_outbox AS head WHERE tenant_id = $1 AND parked_at IS NULL AND NOT EXISTS \
@@ -66,7 +66,7 @@ macro_rules! heads {
 }
 
 impl Unit {
-    /// Changes the event that `lease` holds; `false` when it holds it no more.
+    /// Changes the event that `lease` holds; `false` when the lease no longer holds it.
     async fn settle(
         &mut self,
         query: sqlx::query::Query<'_, Db, Arguments>,
@@ -102,7 +102,8 @@ impl Outbox for Unit {
 
     async fn claim(&mut self, lease: LeaseId, now: Timestamp, until: Timestamp, limit: u32) -> Result<Claim> {
         let scope = self.scope();
-        // Materialized: PostgreSQL may run a mere subquery more than once, and each time it skips what it has locked.
+        // Materialized: PostgreSQL may run a plain subquery more than once, and each run skips the rows that the
+        // earlier one locked.
         let claim = sqlx::query_as::<_, Row>(concat!(
             "WITH due AS MATERIALIZED (SELECT sequence ",
             heads!(),

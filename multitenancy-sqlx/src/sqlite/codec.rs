@@ -1,4 +1,4 @@
-//! Instants as their columns hold them: in microseconds since 1970.
+//! How columns store instants: in microseconds since 1970.
 
 use chrono::DateTime;
 use multitenancy_core::{Error, Result, Timestamp};

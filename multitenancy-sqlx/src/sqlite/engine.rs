@@ -1,4 +1,4 @@
-//! What units of work need of SQLite.
+//! The operations of a unit of work on SQLite.
 
 use std::time::Duration;
 
@@ -13,27 +13,27 @@ use crate::pool::{self, Recycle};
 pub(crate) type Db = Sqlite;
 pub(crate) type Arguments = SqliteArguments;
 pub(crate) type Connection = SqliteConnection;
-/// What begins a transaction.
+/// The statement that begins a transaction.
 pub(crate) type Statement = &'static str;
 pub(crate) type Permit = pool::Permit<PoolKey, PoolKey, SqliteConnection>;
-/// A file has a gate for its writer and one for its readers.
+/// A file has one lane for its writer and one for its readers.
 pub(crate) type Pool = pool::Pool<PoolKey, PoolKey, SqliteConnection>;
 
-/// How long a connection that was open may take to begin; then another one is taken.
+/// The maximum time that BEGIN may take on a reused connection; after it another connection is taken.
 pub(super) const BUSY: Duration = Duration::from_millis(200);
 
-/// How a COMMIT ended.
+/// The result of a COMMIT.
 pub(crate) enum Committed {
-    /// Whether the next unit can have the connection.
+    /// Whether the next unit can use the connection.
     Done { clean: bool },
     /// Nothing is committed; the transaction is still open.
     Refused(Error),
 }
 
-/// That a COMMIT passes where its tenant's fence would be: meanwhile none is raised.
+/// Proof that the tenant's fence was checked: no fence is raised while this is held.
 pub(crate) type CommitGuard = OwnedRwLockReadGuard<bool>;
 
-/// sqlx's own, so that its count of nested transactions stays right.
+/// Uses sqlx's own method, so that its count of nested transactions stays correct.
 type Manager = <Sqlite as sqlx::Database>::TransactionManager;
 
 pub(super) async fn begin(
@@ -44,7 +44,7 @@ pub(super) async fn begin(
     Manager::begin(connection, Some(statement.into_sql_str())).await
 }
 
-/// Commits, unless another file is attached: what was written there is not committed either (S123).
+/// Commits, unless another file is attached: the writes to that file are not committed either (S123).
 pub(super) async fn commit(
     connection: &mut Connection,
     _plane: Plane,
@@ -63,9 +63,9 @@ pub(super) async fn commit(
     }
 }
 
-/// Rolls back the transaction and those nested in it. An error when the next unit can not have the connection.
+/// Rolls back the transaction and its savepoints. An error when the next unit cannot use the connection.
 ///
-/// One that reads is not asked for attached files: what it reads is committed nowhere, and most units read.
+/// A read-only unit is not checked for attached files: its writes are never committed, and most units only read.
 pub(super) async fn roll_back(connection: &mut Connection, writes: bool) -> sqlx::Result<()> {
     while Manager::get_transaction_depth(connection) > 0 {
         Manager::rollback(connection).await?;
@@ -78,11 +78,11 @@ pub(super) async fn roll_back(connection: &mut Connection, writes: bool) -> sqlx
 }
 
 impl Recycle for SqliteConnection {
-    /// How long the queued rollback of a unit that read takes, on a machine with much else to do. What is not at rest then
-    /// is busy with something longer.
+    /// How long the queued rollback of a read-only unit takes on a busy machine. A connection that is still busy
+    /// afterwards runs something longer.
     const ROLLBACK_GRACE: Duration = Duration::from_millis(20);
 
-    /// A unit that has read is rolled back behind whatever it has left running.
+    /// The rollback of a read-only unit queues behind its running statements.
     fn is_idle(&self) -> bool {
         Manager::get_transaction_depth(self) == 0
     }
@@ -95,8 +95,8 @@ impl Recycle for SqliteConnection {
 /// Whether [`start_roll_back`] leaves the transaction open.
 pub(super) const LEAVES_OPEN: bool = false;
 
-/// Has the connection roll back before whatever it is told next, without waiting for it. `false` when that takes more
-/// than one step.
+/// Queues a rollback before the connection's next statement, without waiting for it. `false` when the rollback takes
+/// more than one step.
 pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
     let one_step = Manager::get_transaction_depth(connection) == 1;
     if one_step {
@@ -105,14 +105,14 @@ pub(super) fn start_roll_back(connection: &mut Connection) -> bool {
     one_step
 }
 
-/// Whether the application's SQL has attached another file, which SQLite allows inside a transaction too. The first two
-/// databases are the connection's own: its file, and its temporary tables.
+/// Whether the application's SQL has attached another file, which SQLite also allows inside a transaction. The first
+/// two databases belong to the connection: its file and its temporary tables.
 async fn has_attached(connection: &mut Connection) -> sqlx::Result<bool> {
     let databases: Vec<i64> = sqlx::query_scalar("PRAGMA database_list").fetch_all(connection).await?;
     Ok(databases.into_iter().any(|index| index > 1))
 }
 
-/// A unit that writes has the file's only write lock already.
+/// A unit that writes already holds the file's only write lock.
 macro_rules! for_update {
     () => {
         ""

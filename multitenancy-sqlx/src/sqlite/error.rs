@@ -1,10 +1,10 @@
-//! What SQLite's errors mean.
+//! Maps SQLite's errors.
 
 use std::time::Duration;
 
 use multitenancy_core::{Error, error::code};
 
-/// The answer to an error of the engine: busy is retryable, anything else a surprise.
+/// Maps an error of the engine: busy is retryable, every other error is unexpected.
 pub(super) fn store_error(error: sqlx::Error) -> Error {
     const BUSY: &str = "5";
     const BUSY_SNAPSHOT: &str = "517";
@@ -22,12 +22,12 @@ pub(super) fn store_error(error: sqlx::Error) -> Error {
     }
 }
 
-/// Whether the engine has answered: then it says what became of a COMMIT.
+/// Whether the engine answered: then the outcome of a COMMIT is known.
 pub(super) fn answered(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some()
 }
 
-/// Whether a table is not there.
+/// Whether the error says that a table does not exist.
 pub(super) fn no_such_table(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|fault| fault.message().contains("no such table"))
 }

@@ -1,4 +1,4 @@
-//! The fences around tenants, in memory: one process has the directory, so nobody else needs to know of them.
+//! The fences around tenants, in memory: only one process uses the directory.
 
 use std::{
     collections::HashMap,
@@ -27,14 +27,14 @@ use super::{
 };
 use crate::pool::close;
 
-/// By tenant, whether there is one. Whoever commits passes, and has the lock shared meanwhile.
+/// By tenant, whether there is a fence. A commit holds the lock shared.
 #[derive(Default)]
 pub(super) struct Fences(Mutex<HashMap<TenantId, Arc<RwLock<bool>>>>);
 
 impl Fences {
     fn of(&self, tenant: TenantId) -> Arc<RwLock<bool>> {
         let mut fences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before it would grow: those who only passed are forgotten.
+        // Before the map grows, entries without a fence are removed.
         if fences.len() == fences.capacity() {
             fences.retain(|_, fence| {
                 Arc::strong_count(fence) > 1 || fence.try_read().is_ok_and(|raised| *raised)
@@ -45,15 +45,15 @@ impl Fences {
 }
 
 impl SqliteStore {
-    /// Raises the fences around the tenants that the registry calls closed: an earlier store in this process may have left
-    /// contexts.
+    /// Raises the fences around the tenants that the registry lists as closed: an earlier store in this process may
+    /// have left contexts.
     pub(super) async fn raise_fences(&self) -> Result<()> {
         let mut registry = self.options(Plane::Control, Access::Read).connect().await.map_err(store_error)?;
         let query = "SELECT id FROM multitenancy_tenants WHERE status IN ('suspended', 'canceled')";
         let closed: sqlx::Result<Vec<Uuid>> = sqlx::query_scalar(query).fetch_all(&mut registry).await;
         close(registry).await;
         let closed = match closed {
-            // Whoever uses the registry is told that it is none.
+            // The first use of the registry reports its error.
             Err(error) if no_such_table(&error) => Vec::new(),
             other => other.map_err(store_error)?,
         };
@@ -68,10 +68,10 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Lowers the fence around a tenant that the registry calls active.
+    /// Lowers the fence around a tenant that the registry lists as active.
     pub(super) async fn lower_stale_fence(&self, tenant: &Tenant) -> Result<()> {
-        // Whoever closes the tenant has the only turn to write the registry until they are done: until then this waits, and
-        // as long as this has it nobody raises one.
+        // A status change holds the registry's only writer permit until it ends: this call waits for it, and no fence
+        // is raised while this call holds the permit.
         let registry =
             UnitSpec { plane: Plane::Control, location: StorageLocation::control(), access: Access::Write };
         let mut registry = self.unit(registry, &Origin::system("fences")).await?;
@@ -95,7 +95,7 @@ impl SqliteStore {
         }
     }
 
-    /// Waits for what is being committed in the tenant.
+    /// Waits for running commits in the tenant.
     async fn alone(&self, tenant: TenantId) -> Result<OwnedRwLockWriteGuard<bool>> {
         timeout(self.wait(), self.fences().of(tenant).write_owned()).await.map_err(|_| busy())
     }

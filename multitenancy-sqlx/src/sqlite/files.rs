@@ -1,4 +1,4 @@
-//! The data directory: who may use it, and what is where in it.
+//! The data directory: its lock, its layout and its secrets.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -9,7 +9,7 @@ use std::{
 use multitenancy_core::{Environment, Error, Plane, Result};
 use secrecy::{ExposeSecret, SecretString};
 
-/// A directory that this process alone uses, until dropped.
+/// A directory that only this process uses, until dropped.
 ///
 /// ```text
 /// lock                 held by the process that uses the directory
@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Debug)]
 pub(super) struct DataDirectory {
     root: PathBuf,
-    /// Held for its lock: caches and signals live in one process, so one process serves the directory.
+    /// Holds the lock. Caches and signals live in one process, so one process serves the directory.
     _lock: File,
 }
 
@@ -52,8 +52,8 @@ impl DataDirectory {
         }
     }
 
-    /// The file of a plane. Named by the tenant's id alone, whose one spelling holds only hex digits and hyphens
-    /// (S123).
+    /// The file of a plane. Its name is the tenant's id, which has one spelling and contains only hex digits and
+    /// hyphens (S123).
     pub fn database(&self, plane: Plane) -> PathBuf {
         match plane {
             Plane::Control => self.root.join("control.db"),
@@ -65,10 +65,10 @@ impl DataDirectory {
         self.database(plane).exists()
     }
 
-    /// Removes a plane's file and those that SQLite keeps beside it.
+    /// Removes a plane's file and the files that SQLite keeps beside it.
     pub fn remove_database(&self, plane: Plane) -> Result<()> {
         let database = self.database(plane);
-        // The database last: while it is there, removing can be done again.
+        // The database is removed last: while it exists, the removal can be repeated.
         for suffix in ["-wal", "-shm", ""] {
             let mut path = database.clone().into_os_string();
             path.push(suffix);
@@ -80,13 +80,13 @@ impl DataDirectory {
         Ok(())
     }
 
-    /// The secret called `name`, made at the first call. One that was cut short, or that others can read, is an error
-    /// that says what to do.
+    /// The secret called `name`, created at the first call. A truncated secret, or one that others can read, is an
+    /// error that states the remedy.
     pub fn secret(&self, name: &str, environment: &Environment) -> Result<SecretString> {
         let directory = self.root.join("secrets");
         let path = directory.join(name);
         let fault = |error: std::io::Error| {
-            Error::config(format!("can not keep the secret {}: {error}", path.display())).with_source(error)
+            Error::config(format!("cannot keep the secret {}: {error}", path.display())).with_source(error)
         };
         match fs::read_to_string(&path) {
             Ok(text) => {
@@ -99,7 +99,7 @@ impl DataDirectory {
         create_private_directory(&directory).map_err(fault)?;
         let secret: SecretString =
             environment.bytes::<48>().iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
-        // Whole or not at all: a crash in between must not leave a short secret to be read at the next start.
+        // Written completely or not at all: a crash must not leave a truncated secret for the next start.
         let partial = directory.join(format!("{name}.new"));
         let mut file = private_file(&partial).map_err(fault)?;
         file.write_all(secret.expose_secret().as_bytes()).map_err(fault)?;
@@ -138,7 +138,7 @@ fn create_private_directory(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     use std::os::unix::fs::PermissionsExt;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // One that was there before may be open to all. Where it is somebody else's, they know why.
+    // An existing directory may be open to all users. If another user owns it, its permissions stay as they are.
     match fs::set_permissions(path, fs::Permissions::from_mode(0o700)) {
         Err(error) if error.kind() != ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Where a plane's rows are: in a file of its own.
+//! Where a plane's rows are: in its own file.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use multitenancy_core::{Plane, Tenant};
 
 use super::unit::Access;
 
-/// A plane's file.
+/// The file of a plane.
 #[derive(Clone, Copy)]
 pub(crate) struct StorageLocation(pub Plane);
 
@@ -19,7 +19,7 @@ impl StorageLocation {
         Self(Plane::Control)
     }
 
-    /// Whose mark says where it is.
+    /// The plane whose marker holds the version.
     pub fn plane(self) -> Plane {
         self.0
     }
@@ -31,7 +31,7 @@ impl fmt::Display for StorageLocation {
     }
 }
 
-/// A file, opened for one or the other.
+/// A file, opened to read or to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PoolKey {
     pub plane: Plane,

@@ -1,4 +1,4 @@
-//! SQLite: a control file, and a file per tenant.
+//! SQLite: a control file, and one file per tenant.
 
 mod builder;
 mod codec;

@@ -1,4 +1,4 @@
-//! What files need, and the mark that says whose a file is and at which schema.
+//! The schemas of files, and the marker that records a file's plane and schema.
 
 use multitenancy_core::{Error, Plane, Result, error::code};
 use sqlx::{SqliteConnection, migrate::Migrator};
@@ -10,7 +10,7 @@ use super::{
     location::StorageLocation,
 };
 
-/// What the files of one kind need.
+/// The migrations of one kind of file.
 pub(super) struct Schema {
     pub migrations: Migrations,
 }
@@ -26,8 +26,8 @@ impl Schema {
         Self { migrations: Migrations::new([plane()], application) }
     }
 
-    /// At which schema the file is; `None` when it was never finished. Refuses one that is another plane's, swapped or
-    /// copied over this one's.
+    /// The fingerprint of the file; `None` when it was never completed. Refuses the file of another plane: one that
+    /// was swapped, or copied over this one.
     pub async fn marker(&self, connection: &mut SqliteConnection, plane: Plane) -> Result<Option<String>> {
         let marker: sqlx::Result<Option<(Uuid, String)>> =
             sqlx::query_as("SELECT tenant_id, fingerprint FROM multitenancy_marker")
@@ -41,7 +41,7 @@ impl Schema {
         }
     }
 
-    /// Marks the file as this plane's, and as being at a schema.
+    /// Marks the file with its plane and a fingerprint.
     pub async fn mark(
         &self,
         connection: &mut SqliteConnection,
@@ -59,17 +59,17 @@ impl Schema {
         .map(drop)
     }
 
-    /// A connection to a file leads nowhere else.
+    /// A connection to a file cannot move elsewhere.
     pub async fn stay(&self, _: &mut SqliteConnection, _: StorageLocation) -> sqlx::Result<()> {
         Ok(())
     }
 
-    /// Who has the file has its tables.
+    /// A connection to the file can use its tables.
     pub async fn grant(&self, _: &mut SqliteConnection, _: StorageLocation) -> sqlx::Result<()> {
         Ok(())
     }
 
-    /// Refuses a file that was never finished, one that is another plane's, and one of another schema.
+    /// Refuses a file that was never completed, the file of another plane, and a file at another schema.
     pub async fn check(&self, connection: &mut SqliteConnection, plane: Plane) -> Result<()> {
         match self.marker(connection, plane).await? {
             None => Err(missing(plane)),
@@ -87,12 +87,12 @@ fn foreign(plane: Plane) -> Error {
     Error::internal("the file belongs to another plane").with_context("plane", plane)
 }
 
-/// 503 `tenant_storage_missing`: the plane's file is not there, or was never finished.
+/// 503 `tenant_storage_missing`: the plane's file does not exist, or was never completed.
 pub(super) fn missing(plane: Plane) -> Error {
     Error::of(code::TENANT_STORAGE_MISSING).with_context("plane", plane)
 }
 
-/// 503 `tenant_upgrading`: the plane's file has yet to be brought to the schema of this program.
+/// 503 `tenant_upgrading`: the plane's file is not yet at this program's schema.
 pub(super) fn upgrading(plane: Plane) -> Error {
     Error::of(code::TENANT_UPGRADING)
         .with_context("plane", plane)

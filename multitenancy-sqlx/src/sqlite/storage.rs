@@ -1,4 +1,4 @@
-//! Making the files of tenants, and bringing them to versions.
+//! Creates the files of tenants and migrates them.
 
 use async_trait::async_trait;
 use multitenancy_core::{
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::pool::close;
 
-/// Goes from file to file.
+/// Migrates one file after another.
 pub(super) struct Worker {
     store: SqliteStore,
     version: i64,
@@ -31,7 +31,7 @@ impl Worker {
         Self { store, version }
     }
 
-    /// At which schema a tenant's file is, and what it has had.
+    /// The fingerprint of a tenant's file, and its applied migrations.
     pub async fn look(&mut self, tenant: &FleetTenant) -> Result<(String, Vec<Applied>)> {
         let (plane, schema) = (Plane::Tenant(tenant.id), self.store.tenant_schema());
         let (mut connection, permit) = self.store.lease(plane, Access::Read, IfMissing::Fail).await?;
@@ -64,7 +64,7 @@ impl FleetWorker for Worker {
     async fn close(&mut self) {}
 }
 
-/// That a file is being migrated: nobody is served from it.
+/// Marks a file as under migration: no unit is served from it.
 struct MigrationGuard(SqliteStore, Plane);
 
 impl Drop for MigrationGuard {
@@ -82,7 +82,7 @@ impl SqliteStore {
         self.migrate_file(Plane::Control, version, IfMissing::Create).await.map(drop)
     }
 
-    /// Each tenant has a file of its own.
+    /// Each tenant has its own file.
     pub(super) async fn groups(
         &self,
         _all: &[FleetTenant],
@@ -109,7 +109,7 @@ impl SqliteStore {
         let plane = Plane::Tenant(tenant);
         self.moving().push(plane);
         let moving = MigrationGuard(self.clone(), plane);
-        // A reader has its snapshot from its first statement on: one that has begun before must not see what comes.
+        // A reader's snapshot begins with its first statement: a reader that began earlier must not see the result.
         let key = PoolKey { plane, access: Access::Read };
         let readers = self.pool(plane).alone(key, self.width(key)).await?;
         let outcome = self.migrate_file(plane, version, if_missing).await?;
@@ -119,7 +119,7 @@ impl SqliteStore {
         Ok(outcome)
     }
 
-    /// Migrates on a connection that is made for it and then closed, under the file's write turn.
+    /// Migrates on its own connection, which is closed afterwards, while it holds the file's writer permit.
     async fn migrate_file(&self, plane: Plane, version: i64, if_missing: IfMissing) -> Result<Outcome> {
         let schema = self.schema(plane);
         let goal = schema.migrations.fingerprint_at(version)?;
@@ -132,7 +132,7 @@ impl SqliteStore {
         migrated
     }
 
-    /// A connection to a file at whatever schema. It is closed in the end, and never given back to the others.
+    /// A connection to a file at any schema. It is closed at the end and never returned to the pool.
     async fn lease(
         &self,
         plane: Plane,

@@ -1,8 +1,9 @@
-//! The fence around a tenant that is suspended or canceled: nothing that is written inside it is committed (S117).
+//! The fence around a suspended or canceled tenant: no write inside it is committed (S117).
 //!
-//! It stands where the tenant's rows are, so that a COMMIT passes it without asking the registry. It is raised before
-//! the registry calls the tenant closed and lowered after the registry calls it active, so a process that ends in
-//! between leaves one too many and never one too few. The first who is stopped by that one has it lowered.
+//! The fence is stored where the tenant's rows are, so a COMMIT checks it without a query to the registry. It is
+//! raised before the registry lists the tenant as closed, and lowered after the registry lists it as active. So a
+//! process that ends in between leaves a stale fence and never a missing one. The first unit that a stale fence stops
+//! has it lowered.
 
 use std::{
     collections::HashSet,
@@ -17,7 +18,7 @@ use multitenancy_core::{
 use super::{Engine, Unit};
 
 impl Unit {
-    /// Commits a unit inside a tenant, unless that is closed by then.
+    /// Commits a unit inside a tenant, unless the tenant is closed by then.
     pub(crate) async fn commit_inside(self, tenant: TenantId) -> Result<()> {
         let store = self.store.clone();
         let committed = match self.store.check_fence(tenant).await {
@@ -35,10 +36,10 @@ impl Unit {
 }
 
 impl Engine {
-    /// Why a unit was stopped by a fence: because its tenant is closed, or because whoever raised it is not done, or has
-    /// not come to its end. Then it is lowered, and the unit may be tried again.
+    /// Classifies a stop by a fence: the tenant is closed, a status change is running, or a status change ended early
+    /// and left a stale fence. A stale fence is lowered, and the unit may be retried.
     async fn classify_stop(&self, tenant: TenantId, stopped: Error) -> Error {
-        // Whoever began it did not know.
+        // The caller did not know of the closure when the unit began.
         self.signals().tenant_changed(tenant);
         let found = match self.read_control(&ControlContext::system("fences")).await {
             Ok(mut registry) => registry.tenants().find(&tenant.into()).await,
@@ -47,7 +48,7 @@ impl Engine {
         match found {
             Ok(Some(tenant)) if tenant.status == TenantStatus::Active => {
                 let again = Error::overloaded("the organization has just changed: try again", AGAIN);
-                // Those who are stopped at the same time leave it to one of them.
+                // Of several units stopped at once, one lowers the fence.
                 let Some(_repair) = self.repairs().begin(tenant.id) else { return again };
                 match self.lower_stale_fence(&tenant).await {
                     Ok(()) => again,
@@ -60,15 +61,15 @@ impl Engine {
     }
 }
 
-/// When to try again what was stopped by a fence around an active tenant.
+/// The retry delay for a unit stopped by a fence around an active tenant.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The tenants whose fence is being lowered, on behalf of a unit that was stopped by it.
+/// The tenants whose fence is being lowered on behalf of a stopped unit.
 #[derive(Clone, Default)]
 pub(crate) struct RepairsInFlight(Arc<Mutex<HashSet<TenantId>>>);
 
 impl RepairsInFlight {
-    /// `None` when somebody is at it.
+    /// `None` when another unit lowers the fence already.
     fn begin(&self, tenant: TenantId) -> Option<impl Drop> {
         self.tenants().insert(tenant).then(|| RepairGuard(self.clone(), tenant))
     }

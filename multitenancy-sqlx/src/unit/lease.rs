@@ -1,4 +1,4 @@
-//! A connection on loan, which comes back clean or not at all.
+//! A leased connection, which is returned clean or closed.
 //!
 //! ```text
 //!            BEGIN sent             answered
@@ -30,27 +30,27 @@ use crate::pool::close;
 /// Upper bound on how long the next units on a plane wait for a unit that was cut off.
 const CUT_OFF_GRACE: Duration = Duration::from_secs(1);
 
-/// What is known of a leased connection.
+/// The known state of a leased connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// No transaction.
+    /// No transaction is open.
     Clean,
     /// A transaction is open.
     Open,
-    /// BEGIN, COMMIT or ROLLBACK was sent and not answered: whether a transaction is open is unknown, and so is
-    /// what sqlx believes. Such a connection is closed.
+    /// BEGIN, COMMIT or ROLLBACK was sent and not answered: it is unknown whether a transaction is open, and what
+    /// sqlx assumes. Such a connection is closed.
     Unknown,
 }
 
 /// A leased connection with its transaction.
 ///
-/// A unit that reads is rolled back by the connection before whatever it does next, so its permit is given on at once.
+/// The connection of a read-only unit rolls back before its next statement, so its permit is passed on at once.
 ///
-/// It is marked unknown before BEGIN, COMMIT or ROLLBACK is sent and known only when that was answered, so a call
-/// that is dropped at any point leaves nothing for the next borrower (S28): an open transaction is rolled back, and
-/// a connection of unknown state is closed, before the permit is given on.
+/// The state is unknown from before BEGIN, COMMIT or ROLLBACK is sent until the answer. So a call that is dropped at
+/// any point leaves nothing for the next borrower (S28): an open transaction is rolled back, and a connection of
+/// unknown state is closed, before the permit is passed on.
 pub(crate) struct Lease {
-    /// `None` as soon as it is given back, which dropping it does.
+    /// `None` once the connection is returned; dropping the lease returns it.
     leased: Option<Leased>,
     phase: Phase,
     writes: bool,
@@ -61,17 +61,17 @@ struct Leased {
     connection: Connection,
     permit: Permit,
     effects: Effects,
-    /// Kept until the outcome is settled, for whoever raises a fence waits for it.
+    /// Held until the outcome is known: raising a fence waits for it.
     guard: Option<CommitGuard>,
 }
 
-/// What to tell once the outcome is settled.
+/// The signals to send once the outcome is known.
 struct Effects {
     signals: Arc<Signals>,
     plane: Plane,
     outbox_grew: bool,
     changed_tenants: Vec<TenantId>,
-    /// Whether COMMIT was sent: before that there is nothing to tell.
+    /// Whether COMMIT was sent: before that there is nothing to signal.
     committing: bool,
 }
 
@@ -94,7 +94,7 @@ impl Lease {
         let leased = Some(Leased { connection, permit, effects, guard: None });
         let mut lease = Self { leased, phase: Phase::Unknown, writes: spec.writes(), pool };
         if let Some(Leased { connection, permit, .. }) = &mut lease.leased {
-            // One that was open may still be busy with what an earlier unit has left behind.
+            // A reused connection may still be busy with the work of an earlier unit.
             let limits = lease.pool.limits();
             let bound =
                 if permit.reused && limits.defers { engine::BUSY.min(limits.wait) } else { limits.wait };
@@ -105,7 +105,7 @@ impl Lease {
         Ok(lease)
     }
 
-    /// Whether it is a unit's that writes.
+    /// Whether the unit may write.
     pub fn writes(&self) -> bool {
         self.writes
     }
@@ -115,7 +115,7 @@ impl Lease {
         self.leased().map(|leased| &mut leased.connection)
     }
 
-    /// Refuses to write through a unit that only reads.
+    /// Refuses writes in a read-only unit.
     pub fn writable(&mut self) -> Result<&mut Connection> {
         if !self.writes {
             return Err(Error::internal("a read-only unit of work can not write"));
@@ -123,21 +123,21 @@ impl Lease {
         self.connection()
     }
 
-    /// What to tell once this unit's outcome is settled: that an event was appended.
+    /// Signals, once the unit's outcome is known, that an event was appended.
     pub fn outbox_grew(&mut self) {
         if let Some(leased) = &mut self.leased {
             leased.effects.outbox_grew = true;
         }
     }
 
-    /// Likewise: that a tenant's row was changed.
+    /// Signals, once the unit's outcome is known, that a tenant's row was changed.
     pub fn tenant_changed(&mut self, id: TenantId) {
         if let Some(leased) = &mut self.leased {
             leased.effects.changed_tenants.push(id);
         }
     }
 
-    /// Commits, and gives the connection back. A unit that reads has nothing to commit: it is rolled back.
+    /// Commits, and returns the connection. A read-only unit has nothing to commit: it is rolled back.
     pub async fn commit(mut self, guard: Option<CommitGuard>) -> Result<()> {
         if !self.writes {
             return Ok(());
@@ -161,7 +161,7 @@ impl Lease {
                 self.phase = Phase::Open;
                 Err(error)
             }
-            // It is still open, or was rolled back.
+            // The transaction is still open, or was rolled back.
             Err(error) if answered(&error) => {
                 self.phase = Phase::Open;
                 Err(store_error(error))
@@ -175,13 +175,13 @@ impl Lease {
     }
 }
 
-/// Why a transaction that is still open is not committed.
+/// The reason why an open transaction is not committed.
 pub(crate) fn refused(reason: &str) -> Committed {
     Committed::Refused(Error::internal(format!("nothing is committed: {reason}")))
 }
 
 impl Effects {
-    /// Tells them, once.
+    /// Sends the signals, once.
     fn tell(&mut self) {
         if !std::mem::take(&mut self.committing) {
             return;
@@ -205,7 +205,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(Leased { effects, guard, mut permit, mut connection }) = self.leased.take() else { return };
         let (mut phase, writes, pool) = (self.phase, self.writes, self.pool.clone());
-        // Most units read, and end here. A task to wait in would cost them an eighth of their speed.
+        // Most units only read and end here. A task to wait in would cost them an eighth of their speed.
         let defers = phase == Phase::Open && !writes && pool.limits().defers;
         if defers && engine::start_roll_back(&mut connection) {
             permit.leave_open(engine::LEAVES_OPEN);
@@ -215,23 +215,23 @@ impl Drop for Lease {
             let Some(unwanted) = pool.release(connection, permit) else { return };
             (connection, permit) = unwanted;
         }
-        // Without a runtime the connection is dropped: SQLite rolls back what was open when it closes.
+        // Without a runtime the connection is dropped: SQLite rolls back an open transaction when it closes.
         let Ok(runtime) = Handle::try_current() else { return };
         let cut_off = writes.then(|| permit.cut_off());
         runtime.spawn(async move {
-            // Told last: a COMMIT that nobody waited for has happened by then, or never will.
+            // Signalled last: by now the outcome of an abandoned COMMIT can no longer change.
             let _effects = (effects, guard);
             let mut finishing = pin!(finish(connection, permit, (phase, writes), &pool));
             let finished = timeout(CUT_OFF_GRACE, &mut finishing).await;
             drop(cut_off);
             if finished.is_err() && timeout(pool.limits().longest, finishing).await.is_err() {
-                tracing::warn!("a connection has not ended what was left behind on it: it is dropped");
+                tracing::warn!("a connection did not finish its last unit in time: it is dropped");
             }
         });
     }
 }
 
-/// Brings a connection back to a clean state, or closes it; then gives its slot on.
+/// Brings a connection to a clean state or closes it; then passes its permit on.
 async fn finish(mut connection: Connection, permit: Permit, (phase, writes): (Phase, bool), pool: &Pool) {
     let unfinished = if phase == Phase::Open && engine::roll_back(&mut connection, writes).await.is_ok() {
         pool.release(connection, permit)
@@ -240,7 +240,7 @@ async fn finish(mut connection: Connection, permit: Permit, (phase, writes): (Ph
     };
     if let Some((mut connection, permit)) = unfinished {
         if phase == Phase::Unknown {
-            // What was sent is answered by then: whoever is next on this plane sees what came of it.
+            // By now the sent message is answered: the next unit on this plane sees its outcome.
             drop(timeout(pool.limits().wait, connection.ping()).await);
         }
         close(connection).await;

@@ -1,4 +1,4 @@
-//! What a unit of work is: its connection, its transaction and its fence.
+//! The parts of a unit of work: its connection, its transaction and its fence.
 
 use super::{Engine, engine, error, location};
 

@@ -2,16 +2,16 @@ use multitenancy_core::Plane;
 
 use super::location::StorageLocation;
 
-/// A unit of work that is to be opened.
+/// The specification of a unit of work to open.
 #[derive(Clone, Copy)]
 pub(crate) struct UnitSpec {
     pub plane: Plane,
-    /// Where the plane's rows are.
+    /// The location of the plane's rows.
     pub location: StorageLocation,
     pub access: Access,
 }
 
-/// What a unit of work may do.
+/// The access of a unit of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Access {
     Write,

@@ -9,11 +9,11 @@ use multitenancy_core::{
 
 use super::{Unit, engine::Connection};
 
-/// A transaction inside one tenant, where nobody else's rows are.
+/// A transaction inside one tenant. It cannot reach other tenants' rows.
 ///
-/// Nothing happens until [`commit`](Self::commit); dropping it takes everything back.
+/// Nothing is stored until [`commit`](Self::commit); dropping the transaction rolls it back.
 ///
-/// The context says which plane it is on: a tenant's by default, or the control plane, with a [`ControlContext`].
+/// The context type states the plane: a tenant's by default, or the control plane, with a [`ControlContext`].
 pub struct Transaction<C = TenantContext> {
     unit: Unit,
     context: C,
@@ -24,16 +24,16 @@ impl<C> Transaction<C> {
         Self { unit, context }
     }
 
-    /// Has other processes told, when it is committed, that what they remember of this tenant is out of date.
+    /// Notifies other processes, on commit, that their cached data of this tenant is out of date.
     pub(crate) fn tenant_changed(&mut self, id: TenantId) {
         self.unit.lease.tenant_changed(id);
     }
 
     /// The connection, for the application's own SQL. Its statements are part of this transaction.
     ///
-    /// Nested transactions (`sqlx::Connection::begin`) are savepoints. Do not write BEGIN, COMMIT or ROLLBACK as
-    /// SQL, nor what rolls back by itself (`INSERT OR ROLLBACK`): what follows it would not be part of this transaction.
-    /// On SQLite, a transaction that has attached a file is not committed.
+    /// Nested transactions (`sqlx::Connection::begin`) are savepoints. Do not write BEGIN, COMMIT or ROLLBACK as SQL,
+    /// nor a statement that rolls back by itself (`INSERT OR ROLLBACK`): later statements would not be part of this
+    /// transaction. On SQLite, a transaction that has attached a file is not committed.
     #[expect(
         clippy::expect_used,
         reason = "the lease has its connection as long as the transaction is there"
@@ -42,14 +42,14 @@ impl<C> Transaction<C> {
         self.unit.connection().expect("a transaction has a connection")
     }
 
-    /// Publishes an event with this transaction: it is delivered after the commit, at least once, and only then.
+    /// Publishes an event with this transaction: it is delivered at least once, and only after the commit.
     pub async fn publish<E: Event>(&mut self, event: E) -> Result<EventId> {
         let envelope = self.unit.seal(&event)?;
         self.unit.append(&envelope).await?;
         Ok(envelope.event_id)
     }
 
-    /// Makes everything done in this transaction last.
+    /// Commits everything done in this transaction.
     pub async fn commit(self) -> Result<()> {
         self.unit.commit().await
     }

@@ -1,4 +1,4 @@
-//! What a unit of work on either plane is made of. The repositories are implemented on it.
+//! The unit of work on either plane. The repositories are implemented on it.
 
 use multitenancy_core::{
     Plane, Result, Store,
@@ -14,7 +14,7 @@ pub(crate) struct Unit {
     pub plane: Plane,
     pub origin: Origin,
     pub store: Engine,
-    /// Whether it passes the fence around its tenant: whoever began it knows that it is closed.
+    /// Whether the unit bypasses its tenant's fence: the caller that began it knows that the tenant is closed.
     pub bypasses_fence: bool,
 }
 
@@ -33,7 +33,7 @@ impl Unit {
         }
     }
 
-    /// What stands in the `tenant_id` column of every row of this plane.
+    /// The `tenant_id` of every row of this plane.
     pub fn scope(&self) -> Uuid {
         self.plane.scope()
     }
