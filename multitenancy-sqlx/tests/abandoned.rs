@@ -31,7 +31,7 @@ async fn reading(store: &SqliteStore, tenant: &Tenant) -> Duration {
 
 /// S28: the tenant's next readers get other connections, and so do other tenants, within the bound of open ones.
 #[tokio::test(flavor = "multi_thread")]
-async fn s28_an_abandoned_read_holds_nobody_up() {
+async fn s28_abandoned_read_blocks_no_other_unit() {
     let directory = tempfile::tempdir().unwrap();
     let wait = Duration::from_secs(2);
     let builder = SqliteStore::builder(&url(&directory)).max_open_connections(3).acquire_timeout(wait);
@@ -59,7 +59,7 @@ async fn s28_an_abandoned_read_holds_nobody_up() {
 
 /// Closing the store does not wait for it longer than somebody waits for a turn.
 #[tokio::test(flavor = "multi_thread")]
-async fn closing_does_not_wait_for_it() {
+async fn closing_does_not_wait_for_abandoned_reads() {
     let directory = tempfile::tempdir().unwrap();
     let builder = SqliteStore::builder(&url(&directory)).acquire_timeout(Duration::from_millis(300));
     let store = open(builder).await;

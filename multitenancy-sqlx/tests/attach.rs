@@ -40,7 +40,7 @@ async fn assert_notes(store: &SqliteStore, tenant: &Tenant, expected: &[&str]) {
 /// S123: a unit that has attached another tenant's file commits nothing, to either file, and leaves it attached for
 /// nobody who writes, whether it is committed or dropped and whichever statements it puts around.
 #[tokio::test]
-async fn s123_what_is_attached_is_not_committed_and_not_left() {
+async fn s123_unit_with_attached_file_commits_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&common::url(&directory))).await;
     let (acme, globex) = (provisioned(&store, "acme").await, provisioned(&store, "globex").await);
@@ -77,7 +77,7 @@ async fn s123_what_is_attached_is_not_committed_and_not_left() {
 
 /// S123: a unit that reads writes nothing, not even one that has made its connection writable.
 #[tokio::test]
-async fn s123_a_unit_that_reads_writes_nowhere() {
+async fn s123_read_only_unit_cannot_write() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(SqliteStore::builder(&common::url(&directory))).await;
     let (acme, globex) = (provisioned(&store, "acme").await, provisioned(&store, "globex").await);
@@ -104,7 +104,7 @@ async fn s123_a_unit_that_reads_writes_nowhere() {
 /// S123: a unit that was ended behind sqlx's back commits nothing more, and its connection is closed, with whatever is
 /// attached to it.
 #[tokio::test]
-async fn s123_a_unit_that_ended_itself_is_closed() {
+async fn s123_connection_closes_after_a_foreign_rollback() {
     let directory = tempfile::tempdir().unwrap();
     let builder = SqliteStore::builder(&common::url(&directory)).max_readers_per_tenant(1);
     let store = open(builder).await;

@@ -127,7 +127,7 @@ async fn only_tenant(store: &SqliteStore) -> Tenant {
 
 /// S93, S124: killed anywhere, every acknowledged write is there, with its event; and no event without its write.
 #[tokio::test(flavor = "multi_thread")]
-async fn s93_a_write_and_its_event_are_there_together_or_not_at_all() {
+async fn s93_kill_separates_no_write_from_its_event() {
     if let Some((_, directory)) = role() {
         let store = open_in(&directory).await;
         let tenant = provisioned(&store, "acme").await;
@@ -137,7 +137,7 @@ async fn s93_a_write_and_its_event_are_there_together_or_not_at_all() {
     let mut acknowledged = 0;
     for _ in 0..smoke_or(8, 25) {
         let directory = tempfile::tempdir().unwrap();
-        let test = "s93_a_write_and_its_event_are_there_together_or_not_at_all";
+        let test = "s93_kill_separates_no_write_from_its_event";
         let said = run_and_kill(test, "writer", directory.path(), random.number(0..150));
         let store = open_in(directory.path()).await;
         let (tenant, notes) = notes(&store).await;
@@ -198,7 +198,7 @@ async fn relay_at_most_once(store: &SqliteStore, tenant: &Tenant, diary: &Path) 
 /// Runs writers and a relay of `kind`, kills them, relays what is left, and counts the events that nobody was told.
 async fn untold_after_a_kill(kind: &str, millis: u64) -> usize {
     let directory = tempfile::tempdir().unwrap();
-    let test = "s95_an_event_is_delivered_at_least_once_whenever_the_process_is_killed";
+    let test = "s95_kill_loses_no_event";
     run_and_kill(test, kind, directory.path(), millis);
     let store = open_in(directory.path()).await;
     let (tenant, notes) = notes(&store).await;
@@ -226,7 +226,7 @@ async fn untold_after_a_kill(kind: &str, millis: u64) -> usize {
 /// S95: killed between commit and delivery, or between delivery and its record, every event is delivered all the
 /// same. A relay that forgets first loses some, so the test would see it.
 #[tokio::test(flavor = "multi_thread")]
-async fn s95_an_event_is_delivered_at_least_once_whenever_the_process_is_killed() {
+async fn s95_kill_loses_no_event() {
     if let Some((role, directory)) = role() {
         let store = open_in(&directory).await;
         let tenant = provisioned(&store, "acme").await;
@@ -254,7 +254,7 @@ async fn s95_an_event_is_delivered_at_least_once_whenever_the_process_is_killed(
 /// S116: killed anywhere while organizations are made, each is completely there or gone after the next start, and
 /// no file is left over.
 #[tokio::test(flavor = "multi_thread")]
-async fn s116_an_organization_is_completely_there_or_not_at_all() {
+async fn s116_kill_leaves_no_partial_organization() {
     if let Some((_, directory)) = role() {
         let store = open_in(&directory).await;
         let tenancy = Tenancy::builder(store).without_background_work().build().unwrap();
@@ -264,7 +264,7 @@ async fn s116_an_organization_is_completely_there_or_not_at_all() {
     let mut acknowledged = 0;
     for _ in 0..smoke_or(4, 10) {
         let directory = tempfile::tempdir().unwrap();
-        let test = "s116_an_organization_is_completely_there_or_not_at_all";
+        let test = "s116_kill_leaves_no_partial_organization";
         let said = run_and_kill(test, "maker", directory.path(), random.number(0..200));
         let store = open_in(directory.path()).await;
         let tenancy = Tenancy::builder(store.clone()).without_background_work().build().unwrap();

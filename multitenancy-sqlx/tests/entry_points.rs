@@ -99,7 +99,7 @@ impl App {
 /// S8: with each context of one tenant nothing of another is there, by no method of any repository, nor of the platform;
 /// and the application's own SQL finds this tenant's rows alone.
 #[tokio::test]
-async fn s8_no_way_in_leads_to_another_tenant() {
+async fn s8_no_entry_point_reaches_another_tenant() {
     let directory = tempfile::tempdir().unwrap();
     let app = App::in_directory(&directory).await;
     let (acme, globex) = (app.contexts("acme").await, app.contexts("globex").await);

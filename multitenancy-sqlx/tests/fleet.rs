@@ -122,8 +122,8 @@ impl killed::Storage for Directory {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e20_one_failure_does_not_stop_the_rest() {
-    cases::e20_one_failure_does_not_stop_the_rest(&Directory::new()).await;
+async fn e20_one_failing_tenant_does_not_stop_others() {
+    cases::e20_one_failing_tenant_does_not_stop_others(&Directory::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,8 +137,8 @@ async fn current_tenants_are_not_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn drift_is_told_and_stops_its_tenant() {
-    cases::drift_is_told_and_stops_its_tenant(&Directory::new()).await;
+async fn drift_is_reported_and_stops_its_tenant() {
+    cases::drift_is_reported_and_stops_its_tenant(&Directory::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,8 +147,8 @@ async fn tenants_go_up_and_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_taken_back_stays() {
-    cases::what_can_not_be_taken_back_stays(&Directory::new()).await;
+async fn irreversible_migration_stays() {
+    cases::irreversible_migration_stays(&Directory::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

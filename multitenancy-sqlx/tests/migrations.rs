@@ -40,7 +40,7 @@ fn written(directory: &tempfile::TempDir, id: TenantId) -> std::time::SystemTime
 }
 
 #[tokio::test]
-async fn a_new_migration_reaches_every_tenant_and_then_none_is_touched() {
+async fn new_migration_reaches_every_tenant_once() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(&directory, &[FIRST]).await;
     let mut tenants = Vec::new();

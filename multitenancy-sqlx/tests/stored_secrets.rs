@@ -176,7 +176,7 @@ impl App {
 /// S61: no stored value is, holds or makes up a token: neither the live ones nor the spent ones are found in any form,
 /// and every value of every column, in every spelling, is refused as a refresh token and as an access token.
 #[tokio::test]
-async fn s61_nothing_in_the_database_is_a_token() {
+async fn s61_database_contains_no_token() {
     let directory = tempfile::tempdir().unwrap();
     let app = App::in_directory(&directory).await;
     let (mut live, mut tokens, mut bearers) = (Vec::new(), Vec::new(), Vec::new());
@@ -242,7 +242,7 @@ async fn s61_nothing_in_the_database_is_a_token() {
 /// S70: a refresh token is good for refreshing, on its plane, once: it is no access token nor the other way round; no
 /// other plane takes it, named or written into it; its successor makes it worthless.
 #[tokio::test]
-async fn s70_a_token_is_of_its_purpose_and_its_plane() {
+async fn s70_token_works_for_one_purpose_and_plane() {
     let directory = tempfile::tempdir().unwrap();
     let app = App::in_directory(&directory).await;
     for realm in &app.realms {
@@ -276,7 +276,7 @@ async fn s70_a_token_is_of_its_purpose_and_its_plane() {
 
 /// S62, S70: of fifty who present one token at once, one gets a successor.
 #[tokio::test(flavor = "multi_thread")]
-async fn s70_of_fifty_at_once_one_is_answered() {
+async fn s70_concurrent_refresh_succeeds_once() {
     let directory = tempfile::tempdir().unwrap();
     let app = App::in_directory(&directory).await;
     let mut signed_in = app.sign_in(&app.realms[1]).await;

@@ -1,5 +1,5 @@
-//! Which crate of the workspace may depend on which. Adapters point at the core and never at each other; examples
-//! use what an application would use, and so prove that it is enough.
+//! The allowed dependencies between the crates of the workspace. Adapters depend on the core and never on each other.
+//! Examples depend only on crates that an application would use, which proves that those suffice.
 
 use crate::{
     process::{self, Failure, cargo},
@@ -7,10 +7,10 @@ use crate::{
 };
 use cargo_metadata::DependencyKind;
 
-/// Second TLS stacks and their like: each builds for a minute, and two of a kind disagree at run time.
+/// Second TLS stacks and similar crates: each takes a minute to build, and two of a kind conflict at run time.
 const HEAVY: [&str; 4] = ["native-tls", "openssl", "openssl-sys", "ring"];
 
-/// The workspace's crates and the arrows between them.
+/// The workspace's crates and the dependencies between them.
 pub struct Graph {
     crates: Vec<Crate>,
 }
@@ -28,7 +28,7 @@ struct Arrow {
     dev: bool,
 }
 
-/// The place of a crate in the design.
+/// The role of a crate in the design.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Core,
@@ -41,7 +41,7 @@ enum Place {
 }
 
 impl Graph {
-    /// The graph as the manifests draw it.
+    /// The graph of the manifests.
     pub fn of(workspace: &Workspace) -> Self {
         let is_member = |name: &str| workspace.packages().iter().any(|package| package.name == name);
         let crates = workspace.packages().iter().map(|package| Crate {
@@ -55,7 +55,7 @@ impl Graph {
     }
 }
 
-/// Every arrow that the design does not let be, in words.
+/// Describes every dependency that the design forbids.
 pub fn violations(graph: &Graph) -> Vec<String> {
     let mut faults = Vec::new();
     for from in &graph.crates {
@@ -77,7 +77,7 @@ pub fn violations(graph: &Graph) -> Vec<String> {
     faults
 }
 
-/// Fails when the facade, with every feature and for any platform, pulls in a crate of [`HEAVY`].
+/// Fails when the facade, with every feature and on any platform, depends on a crate of [`HEAVY`].
 pub fn no_heavy_crates(workspace: &Workspace) -> Result<(), Failure> {
     let tree = ["tree", "-p", "multitenancy", "--all-features", "-e", "normal", "--target", "all"];
     let listing =
@@ -118,7 +118,7 @@ fn may_depend(from: &Crate, place: Place, to: Place, dev: bool) -> bool {
         Place::Adapter => to == Place::Core || (dev && to == Place::Testkit),
         Place::Facade => to == Place::Core || to == Place::Adapter,
         Place::Benches => to == Place::Facade || (dev && to == Place::Testkit),
-        // The custom adapter's very point is to run the suite on what it wrote.
+        // The purpose of the custom adapter is to run the suite on its own store.
         Place::Example => {
             to == Place::Facade || (to == Place::Testkit && (dev || from.name == "example-custom-adapter"))
         }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_without_a_place_is_refused() {
+    fn crate_without_a_role_is_refused() {
         let faults = violations(&graph(&["helpers -> multitenancy"]));
         assert_eq!(faults.len(), 1);
         assert!(faults[0].starts_with("helpers: has no place"), "{faults:?}");

@@ -1,5 +1,5 @@
-//! The security checklist against the code, in both directions: a test with a number in its name stands in the number's row,
-//! the tests of a row exist, and a number that any text mentions has a row.
+//! Compares the security checklist with the code, in both directions: a test with a number in its name is in that
+//! number's row, the tests of a row exist, and every number in any text has a row.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use crate::{
     workspace::SourceFile,
 };
 
-/// Where the list is.
+/// The path of the list.
 pub const CHECKLIST: &str = "docs/security-checklist.md";
 
 /// A number of the list: `S27`, `E9`.
 type Number = (char, u16);
 
-/// Every disagreement between the list and the tests, in words.
+/// Describes every disagreement between the list and the tests.
 pub fn faults(list: &str, definitions: &Definitions) -> Vec<String> {
     let mut faults = Vec::new();
     let mut listed = BTreeMap::new();
@@ -52,7 +52,7 @@ pub fn faults(list: &str, definitions: &Definitions) -> Vec<String> {
     faults
 }
 
-/// Every number that `texts` mention and the list has not, in words.
+/// Describes every number in `texts` that the list lacks.
 pub fn unlisted(list: &str, texts: &[SourceFile]) -> Vec<String> {
     let listed: BTreeSet<_> = numbered(list).map(|(number, _)| number).collect();
     let unlisted = texts.iter().flat_map(|text| {

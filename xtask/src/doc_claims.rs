@@ -1,4 +1,5 @@
-//! What documents say of the code: a program they show is the program that runs, and a test they name exists.
+//! Checks the documents' claims about the code: a program they show is the program that runs, and a test they name
+//! exists.
 
 use crate::{
     checklist::{self, CHECKLIST},
@@ -8,16 +9,16 @@ use crate::{
 
 const PROGRAM: &str = "examples/tracker/src/main.rs";
 
-/// Shows the whole program.
+/// Documents that show the whole program.
 const TUTORIAL: &str = "examples/tracker/README.md";
 
-/// Shows an excerpt of the program.
+/// Documents that show an excerpt of the program.
 const README: &str = "README.md";
 
-/// Its tables name tests in their last column.
+/// Documents whose tables name tests in their last column.
 const GUARANTEES: &str = "docs/guarantees.md";
 
-/// Every claim of the documents that the code does not support, in words.
+/// Describes every claim of the documents that the code does not support.
 pub fn faults(documents: &[SourceFile], code: &[SourceFile]) -> Vec<String> {
     let document = |path: &str| documents.iter().find(|document| document.path == path);
     let definitions = Definitions::of(code);

@@ -1,10 +1,10 @@
-//! How long each group of tests took, from what cargo-nextest has noted, and whether that is within the budget.
+//! The duration of each group of tests, from the report of cargo-nextest, compared with the budget.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::process::Failure;
 
-/// Seconds that a day's run may take on two cores, by the documents. CI fails at half as much again.
+/// The budget in seconds of a daily run on two cores, from the documents. CI fails above one and a half times this.
 pub const BUDGET: f64 = 600.0;
 
 /// Seconds of work by test binary, and the number of tests.
@@ -12,7 +12,7 @@ pub const BUDGET: f64 = 600.0;
 pub struct Figures(BTreeMap<String, (usize, f64)>);
 
 impl Figures {
-    /// Adds what a run has noted in its report in JUnit's format; nothing when there is none.
+    /// Adds the results of a JUnit report; adds nothing when there is no report.
     pub fn add(&mut self, report: &Path) {
         let Ok(report) = fs::read_to_string(report) else { return };
         for case in report.split("<testcase ").skip(1) {
@@ -27,7 +27,7 @@ impl Figures {
         }
     }
 
-    /// Prints them, the longest first: seconds of all tests of a group, of which several run at once.
+    /// Prints the groups, the longest first: the total seconds of a group's tests, several of which run at once.
     pub fn print(&self) {
         let mut groups: Vec<_> = self.0.iter().collect();
         groups.sort_by(|one, other| other.1.1.total_cmp(&one.1.1));
@@ -37,7 +37,7 @@ impl Figures {
     }
 }
 
-/// Fails in CI when a day's run has outgrown its budget by half; elsewhere the machine may be busy, or slow.
+/// Fails in CI when a daily run exceeds its budget by half; other machines may be busy or slow.
 pub fn within_budget(seconds: f64, in_ci: bool) -> Result<(), Failure> {
     println!("the tests took {seconds:.0} s; their budget is {BUDGET:.0} s on two cores");
     if in_ci && seconds > BUDGET * 1.5 {

@@ -1,4 +1,4 @@
-//! What must hold before a change lands, cheapest first.
+//! The checks that must pass before a change lands, cheapest first.
 #![expect(
     clippy::disallowed_methods,
     reason = "a gate tells how long it took, and there is no `Environment`"
@@ -15,9 +15,9 @@ use crate::{
 
 const MACHETE: &str = "0.9.2";
 
-/// One thing that must hold.
+/// One check.
 pub struct Gate {
-    /// What `--only` calls it.
+    /// Its name for `--only`.
     pub name: &'static str,
     about: &'static str,
     check: fn(&Workspace) -> Result<(), Failure>,
@@ -53,7 +53,7 @@ pub fn list() {
     }
 }
 
-/// Runs all gates, or the one called `only`, up to the first that fails.
+/// Runs all gates, or the one called `only`; stops at the first failure.
 pub fn run(workspace: &Workspace, only: Option<&str>) -> Result<(), Failure> {
     let start = Instant::now();
     for gate in GATES.iter().filter(|gate| only.is_none_or(|name| name == gate.name)) {
@@ -120,7 +120,7 @@ fn spelling(workspace: &Workspace) -> Result<(), Failure> {
     Failure::of(&spelling::faults(&files))
 }
 
-/// The workflows install what rust-toolchain.toml says, so that no second place can name another version.
+/// The workflows install the toolchain of rust-toolchain.toml, so that no second place can name another version.
 fn toolchain(workspace: &Workspace) -> Result<(), Failure> {
     let named: Vec<_> = workspace
         .files("yml")?
@@ -179,7 +179,7 @@ fn examples(workspace: &Workspace) -> Result<(), Failure> {
     process::run(&mut cargo(workspace.root(), ["run", "--quiet", "-p", "example-custom-adapter"]))
 }
 
-/// A bench target that is not given `--bench`, as `cargo test` does not, runs a short smoke of itself.
+/// A bench target without `--bench`, as under `cargo test`, runs a short smoke test of itself.
 fn benches(workspace: &Workspace) -> Result<(), Failure> {
     services::install_programs()?;
     process::run(&mut cargo(workspace.root(), ["test", "-p", "multitenancy-benches", "--benches"]))

@@ -1,5 +1,5 @@
-//! The arrows between the modules of multitenancy-core: a module imports nothing that stands further along the
-//! arrows of the drawing in the crate's README, be it in a later row or after an arrow in its own.
+//! The dependencies between the modules of multitenancy-core: a module imports no module that is further along the
+//! arrows of the drawing in the crate's README, in a later row or after an arrow in its own row.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,18 @@ use crate::workspace::SourceFile;
 const DRAWING: &str = "multitenancy-core/README.md";
 const SOURCE: &str = "multitenancy-core/src/";
 
-/// Imports against the drawing that are there today. One that is gone must leave this list.
+/// Known imports against the drawing. Remove an entry once its import is gone.
 const KNOWN: &[(&str, &str)] = &[("user", "auth")];
 
-/// Every import against the drawing, every module that the drawing lacks, and what [`KNOWN`] says in vain.
+/// Every import against the drawing, every module that the drawing lacks, and every entry of [`KNOWN`] without an
+/// import.
 pub fn violations(documents: &[SourceFile], sources: &[SourceFile]) -> Vec<String> {
     let drawing = documents.iter().find(|file| file.path == DRAWING).map_or("", |file| &file.text);
     faults(&places(drawing), sources, KNOWN)
 }
 
-/// The place of each module, the lowest first: its row in the first block of text, and in it the arrows before it. What
-/// stands in the margin is no module.
+/// The rank of each module, the lowest first: its row in the first text block, then the arrows before it. Text in the
+/// margin is not a module.
 fn places(readme: &str) -> BTreeMap<String, (usize, usize)> {
     let block =
         readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
@@ -109,7 +110,7 @@ fn imports(text: &str) -> Vec<String> {
     modules
 }
 
-/// The name of a module at the start: what begins in lower case.
+/// The module name at the start: it begins in lower case.
 fn word(text: &str) -> Option<String> {
     let end = text.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(text.len());
     (end > 0).then(|| text[..end].to_owned())
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_must_be_there() {
+    fn known_exceptions_must_exist() {
         let up = source("user.rs", "use crate::store::Store;");
         assert_eq!(faults(&places(README), &[up], &[("user", "store")]), Vec::<String>::new());
         assert_eq!(faults(&places(README), &[], &[("user", "store")]).len(), 1);

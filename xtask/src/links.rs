@@ -1,11 +1,11 @@
-//! Links between the repository's Markdown files: the file must exist, and so must the heading after `#`. Links to
-//! the web are not followed: a gate must not fail because somebody else's server did.
+//! Checks links between the repository's Markdown files: the file must exist, and so must the heading after `#`. Web
+//! links are not followed: a gate must not fail because of another server.
 
 use std::{collections::HashMap, fs, path::Path};
 
 use crate::workspace::SourceFile;
 
-/// Every link that leads nowhere, in words.
+/// Describes every broken link.
 pub fn broken(root: &Path, files: &[SourceFile]) -> Vec<String> {
     let mut faults = Vec::new();
     for file in files {
@@ -31,7 +31,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, String)> {
     lines.map(|(index, line)| (index + 1, line.split('`').step_by(2).collect()))
 }
 
-/// What a line links to: `[text](target "title")`, and `[label]: target`.
+/// The target of each link in a line: `[text](target "title")`, and `[label]: target`.
 fn targets(line: &str) -> Vec<String> {
     let inline = line.split("](").skip(1).map(|rest| rest.split([')', ' ']).next());
     let label = line.trim_start().strip_prefix('[').filter(|rest| !rest.starts_with('^'));
@@ -44,7 +44,7 @@ fn targets(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// Neither on the web nor, as rustdoc allows in a crate's README, the path of an item.
+/// Neither a web link nor, as rustdoc allows in a crate's README, the path of an item.
 fn is_local(target: &str) -> bool {
     !(target.contains("://") || target.starts_with("mailto:") || target.contains("::"))
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_is_named_with_its_line() {
+    fn broken_links_are_reported_with_their_line() {
         let expected = ["src/page.md:2: gone.md: no such file", "src/page.md:3: /gone: no such file"];
         assert_eq!(faults("fine\nsee [it](gone.md)\n[r]: /gone\n"), expected);
     }

@@ -41,11 +41,11 @@ enum Command {
     },
     /// Run every test with the full rounds of its races, twenty times over unless TESTKIT_ROUNDS says otherwise
     Nightly,
-    /// Look at a PostgreSQL database for what would let one tenant at another's rows; fail when there is anything
+    /// Audit a PostgreSQL database for every way one tenant could reach another tenant's rows; fail on any fault
     Audit {
-        /// DATABASE_URL says which, postgres://user:password@host/database; or a URL as the first argument, where others on
-        /// this machine see its password. Then: --login ROLE, whom the application logs in as; --reference TABLE, which
-        /// belongs to no tenant; --old-server
+        /// DATABASE_URL names the database, postgres://user:password@host/database; or give the URL as the first
+        /// argument, where other users of this machine see its password. Then: --login ROLE, the application's login
+        /// role; --reference TABLE, which belongs to no tenant; --old-server
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "URL and OPTIONS")]
         arguments: Vec<String>,
     },

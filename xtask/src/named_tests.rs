@@ -1,4 +1,4 @@
-//! Which tests the code defines, and which tests a document names.
+//! The tests that the code defines, and the tests that a document names.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +26,8 @@ impl<'a> Definitions<'a> {
         self.paths.keys().copied()
     }
 
-    /// Why `test` does not name a function, if it does not. A name of one word needs its module, as `cancellation::writing`:
-    /// alone it could be any function.
+    /// The reason why `test` does not name a function, if there is one. A name of one word needs its module, as in
+    /// `cancellation::writing`: alone it could be any function.
     pub fn fault(&self, test: &str) -> Option<&'static str> {
         let (module, name) =
             test.rsplit_once("::").map_or((None, test), |(module, name)| (Some(module), name));
@@ -48,7 +48,7 @@ pub fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     lines.map(|line| line.split('|').map(str::trim).collect())
 }
 
-/// The tests that a cell names: what stands in code quotes and could be the path of a function.
+/// The tests that a cell names: text in code quotes that could be the path of a function.
 pub fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == ':';
     cell.split('`').skip(1).step_by(2).filter(move |name| name.chars().all(of_a_name))

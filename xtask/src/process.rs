@@ -1,4 +1,4 @@
-//! Running other programs: each is echoed before it starts, and a bad exit is a [`Failure`].
+//! Runs other programs: each is echoed before it starts, and a non-zero exit is a [`Failure`].
 
 use std::{
     env,
@@ -8,7 +8,7 @@ use std::{
     process::{Command, ExitStatus, Stdio},
 };
 
-/// Why a chore stopped: one or more lines for the person at the terminal.
+/// The reason why a task stopped: one or more lines for the terminal.
 #[derive(Debug)]
 pub struct Failure(String);
 
@@ -18,7 +18,7 @@ impl Failure {
         Self(message.into())
     }
 
-    /// Fails when `faults` has any, each on a line of its own.
+    /// Fails when `faults` is not empty; each fault is on its own line.
     pub fn of(faults: &[String]) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self(faults.join("\n"))) }
     }
@@ -40,7 +40,7 @@ where
     command
 }
 
-/// Echoes the command, runs it to its end and shows all it prints.
+/// Echoes the command, runs it to its end and shows its output.
 pub fn run(command: &mut Command) -> Result<(), Failure> {
     println!("$ {}", line(command));
     let status = command.status().map_err(|error| not_started(command, &error))?;
@@ -55,7 +55,7 @@ pub fn output(command: &mut Command) -> Result<String, Failure> {
         .map_err(|error| Failure::new(format!("`{}` did not print UTF-8: {error}", line(command))))
 }
 
-/// Whether the command can be started and ends well. Shows nothing.
+/// Whether the command can be started and succeeds. Shows nothing.
 pub fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
@@ -72,7 +72,7 @@ fn ended_well(command: &Command, status: ExitStatus) -> Result<(), Failure> {
     }
 }
 
-/// The command as one would type it.
+/// The command as a user would type it.
 fn line(command: &Command) -> String {
     let variables = command
         .get_envs()
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_echoed_as_one_would_type_it() {
+    fn echoed_command_can_be_typed() {
         let mut command = Command::new("/usr/bin/cargo");
         command.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--format", "{p}"]);
         assert_eq!(line(&command), "RUSTDOCFLAGS='-D warnings' cargo doc --format '{p}'");

@@ -1,21 +1,23 @@
-//! House rules that no compiler knows. Needles are spelt in two halves, so that this file keeps its own rules.
+//! House rules that no compiler checks. Needles are written in two halves, so that this file does not break its own
+//! rules.
 
 use crate::workspace::SourceFile;
 
 /// A longer file holds more than one idea.
 const LONGEST: usize = 400;
 
-/// The reviewed places that may build SQL from anything but a literal.
+/// The reviewed places that may build SQL from text that is not a literal.
 const BUILT_SQL: &[&str] = &[
-    // Names of roles, schemas and databases, and a tenant's id, which no parameter can carry: all are ours.
+    // Names of roles, schemas and databases, and a tenant's id, which no parameter can carry: all come from this
+    // repository.
     "multitenancy-sqlx/src/postgres/admin.rs",
     "multitenancy-sqlx/src/postgres/engine.rs",
     "multitenancy-sqlx/src/postgres/tagged_query.rs",
     "multitenancy-sqlx/src/postgres/login.rs",
     "multitenancy-sqlx/src/postgres/schema.rs",
-    // The names of the tables of histories, which are the program's own.
+    // The names of the history tables, which are the program's own.
     "multitenancy-sqlx/src/migrate/apply.rs",
-    // The names of databases and roles that the tests make, and what they ask of a server.
+    // The names of the databases and roles that the tests create, and their queries to a server.
     "examples/server/tests/process/database.rs",
     "examples/tracker/tests/program.rs",
     "benches/benches/postgres/fleet.rs",
@@ -60,7 +62,7 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// Every line of a file that breaks a rule, in words.
+/// Describes every line of a file that breaks a rule.
 pub fn violations(file: &SourceFile) -> Vec<String> {
     let mut faults = session_settings(file);
     if !file.path.ends_with(".rs") {
@@ -100,7 +102,7 @@ fn session_settings(file: &SourceFile) -> Vec<String> {
     faults.collect()
 }
 
-/// What stands before the parenthesis that closes the call.
+/// The text before the parenthesis that closes the call.
 fn arguments(text: &str) -> &str {
     let mut depth = 1;
     let end = text.find(|c| {
@@ -114,7 +116,7 @@ fn everywhere(_: &str, _: bool) -> bool {
     true
 }
 
-/// The testkit is a library too, but tests are where it speaks.
+/// The testkit is a library too, but it prints on behalf of tests.
 fn in_library(path: &str, in_test: bool) -> bool {
     let library = path.starts_with("multitenancy") && path.contains("/src/");
     library && !in_test && !path.starts_with("multitenancy-testkit/")

@@ -1,4 +1,5 @@
-//! What the tests of the PostgreSQL store need: a server. Started or named, its programs installed; never left out.
+//! The server that the tests of the PostgreSQL store need: started here or named by the environment, with its
+//! programs installed. It is never left out.
 
 use std::{
     env, fs,
@@ -11,22 +12,22 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The variable that names the server, to the tests as well.
+/// The variable that names the server, also for the tests.
 const VARIABLE: &str = "DATABASE_URL";
 
-/// Tests that open connections by the hundred run beside each other.
+/// Tests that open hundreds of connections run in parallel.
 const SETTINGS: &str = "max_connections = 600";
 
-/// A PostgreSQL server, as a role that may make databases and roles.
+/// A PostgreSQL server, with a role that may create databases and roles.
 pub struct Postgres {
     url: String,
     own: Option<Own>,
 }
 
-/// A server of this run alone. It ends with this program, however that ends.
+/// A server for this run only. It ends with this program, however the program ends.
 struct Own(Child);
 
-/// Sees to it that PostgreSQL's programs are there: some tests and benchmarks start servers of their own, to kill them.
+/// Ensures that PostgreSQL's programs are installed: some tests and benchmarks start their own servers, to kill them.
 pub fn install_programs() -> Result<(), Failure> {
     let path = env::var_os("PATH").unwrap_or_default();
     let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -35,8 +36,8 @@ pub fn install_programs() -> Result<(), Failure> {
 }
 
 impl Postgres {
-    /// The server that `DATABASE_URL` names; else one of this run alone. A server that is there for other work is left
-    /// alone: it is slower, it has settings of its own, and its owner's tools may be connected to it.
+    /// The server of `DATABASE_URL`; otherwise a server for this run only. An existing server is not used by default:
+    /// it is slower, it has its own settings, and other tools may be connected to it.
     pub fn find(workspace: &Workspace) -> Result<Self, Failure> {
         if let Some(url) = env::var(VARIABLE).ok().filter(|url| !url.is_empty()) {
             println!("PostgreSQL: the one that {VARIABLE} names");
@@ -45,7 +46,7 @@ impl Postgres {
         Self::start(workspace)
     }
 
-    /// Has the tests know where it is.
+    /// Passes the server's address to the tests.
     pub fn tell(&self, command: &mut Command) {
         command.env(VARIABLE, &self.url);
         if self.own.is_some() {
@@ -59,7 +60,7 @@ impl Postgres {
             ["run", "--quiet", "-p", "multitenancy-testkit", "--example", "postgres_server", "--", SETTINGS];
         let mut program = cargo(workspace.root(), program);
         let fault = |error: std::io::Error| Failure::new(format!("no PostgreSQL of our own: {error}"));
-        // Ctrl-C ends this program's group. The server's ends with its standard input, and in order.
+        // Ctrl-C ends this program's process group. The server stops cleanly when its standard input closes.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut program, 0);
         let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(fault)?;
@@ -78,7 +79,7 @@ impl Postgres {
 }
 
 impl Drop for Own {
-    /// It stops when nobody speaks to it any more.
+    /// The server stops when its standard input closes.
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _stopped = self.0.wait();

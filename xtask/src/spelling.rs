@@ -1,5 +1,5 @@
-//! Words that are often misspelt, in code and documents. A list of our own: a checker with a whole dictionary takes minutes
-//! to build, and every name of this project would have to be taught to it.
+//! Common misspellings in code and documents. The list is our own: a checker with a whole dictionary takes minutes to
+//! build, and would need every name of this project as an exception.
 
 use crate::workspace::SourceFile;
 

@@ -1,4 +1,4 @@
-//! Every test of the workspace: what the tests need is set up here, then they run.
+//! Every test of the workspace: prepares the tests' services, then runs the tests.
 
 #![expect(clippy::disallowed_methods, reason = "a run tells how long it took, and there is no `Environment`")]
 
@@ -14,18 +14,18 @@ use crate::{
 /// The variable that multiplies the rounds of races.
 const ROUNDS: &str = "TESTKIT_ROUNDS";
 
-/// All targets but benches, which have a gate of their own.
+/// All targets except benches, which have their own gate.
 const TARGETS: [&str; 6] = ["--workspace", "--all-features", "--lib", "--bins", "--tests", "--examples"];
 
-/// What asserts how long something takes. It runs alone, after everything else.
+/// Tests that assert a duration. They run alone, after all others.
 const TIMING: &str = "binary(timing) | test(scale::) | test(hangs_is_waited) | test(pooler::) & test(opening_fails_when_overloaded) \
                       | binary(process) & test(limits)";
 
-/// What needs PostgreSQL, and what compiles or measures.
+/// Tests that need PostgreSQL, and tests that compile or measure.
 const NOT_QUICK: &str = "binary(postgres) | binary(compile_fail) | binary(program) | binary(process)";
 
-/// Runs all tests, or those that `args` choose, on a PostgreSQL server of the run's own, or on the one that `DATABASE_URL`
-/// names.
+/// Runs all tests, or those that `args` select, on a PostgreSQL server of this run, or on the server of
+/// `DATABASE_URL`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     services::install_programs()?;
     let server = Postgres::find(workspace)?;
@@ -58,7 +58,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// Runs what needs no PostgreSQL.
+/// Runs the tests that need no PostgreSQL.
 pub fn quick(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     if !has_nextest(workspace) {
         return Err(Failure::new(
@@ -69,7 +69,7 @@ pub fn quick(workspace: &Workspace, args: &[String]) -> Result<(), Failure> {
     process::run(nextest(workspace).args(["--no-tests", "fail", "-E", &filter]).args(args))
 }
 
-/// Runs everything with the full figures of its races, as the workflow does every night.
+/// Runs all tests with the full number of rounds of their races, as the nightly workflow does.
 pub fn nightly(workspace: &Workspace) -> Result<(), Failure> {
     let program = env::current_exe().map_err(|error| Failure::new(error.to_string()))?;
     let mut night = Command::new(program);
@@ -84,7 +84,7 @@ fn is_night() -> bool {
     env::var_os(ROUNDS).is_some()
 }
 
-/// First what can share the machine, then what measures time.
+/// First the tests that can share the machine, then the tests that measure time.
 fn in_groups(workspace: &Workspace, server: &Postgres) -> Result<(), Failure> {
     let profile = env::var("NEXTEST_PROFILE").unwrap_or_else(|_| "default".to_owned());
     let report = workspace.target().join("nextest").join(profile).join("junit.xml");
@@ -105,8 +105,8 @@ fn in_groups(workspace: &Workspace, server: &Postgres) -> Result<(), Failure> {
     together.and(alone)
 }
 
-/// The load of the last minute, when others need more than half of the machine. Our own tests have just ended, so their
-/// part of it fades.
+/// The load of the last minute, when other processes need more than half of the machine. The load of our own tests,
+/// which have just ended, decays.
 fn busy() -> Option<String> {
     let load = fs::read_to_string("/proc/loadavg").ok()?;
     let minute = load.split_whitespace().next()?.to_owned();
@@ -124,16 +124,16 @@ fn nextest(workspace: &Workspace) -> Command {
     nextest
 }
 
-/// Looks at a database by the example that does it: this program knows none.
+/// Audits a database by running the example: this program depends on no database crate.
 pub fn audit(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
-    // Not echoed: the URL may have a password in it.
+    // Not echoed: the URL may contain a password.
     match audit_command(workspace.root(), arguments).status() {
         Ok(status) if status.success() => Ok(()),
         _ => Err(Failure::new("the database is not safe to serve tenants from, or could not be looked at")),
     }
 }
 
-/// The URL goes by the environment, which nobody else can read, whatever it came by.
+/// The URL is always passed by the environment, which other users cannot read.
 fn audit_command(root: &Path, arguments: &[String]) -> Command {
     let example =
         ["run", "-q", "-p", "multitenancy-sqlx", "--features", "postgres", "--example", "audit", "--"];
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_audit_shows_its_url_to_nobody() {
+    fn audit_hides_its_url() {
         let url = "postgres://app:secret@localhost/app";
         for (arguments, environment) in
             [(vec![url, "--login", "app"], Some(url)), (vec!["--login", "app"], None)]

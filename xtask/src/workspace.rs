@@ -1,4 +1,4 @@
-//! What the gates know of the repository: its packages and its files.
+//! The repository as the gates see it: its packages and its files.
 
 use std::{fs, path::Path, process::Command};
 
@@ -15,7 +15,7 @@ pub struct Workspace {
 pub struct SourceFile {
     /// With `/` between its parts, on every platform.
     pub path: String,
-    /// All of it.
+    /// Its whole text.
     pub text: String,
 }
 
@@ -31,7 +31,7 @@ impl Workspace {
         self.metadata.workspace_root.as_std_path()
     }
 
-    /// Where cargo builds.
+    /// The target directory of cargo.
     pub fn target(&self) -> &Path {
         self.metadata.target_directory.as_std_path()
     }
@@ -41,7 +41,7 @@ impl Workspace {
         &self.metadata.packages
     }
 
-    /// The members that are published.
+    /// The published members.
     pub fn published(&self) -> impl Iterator<Item = &Package> {
         self.packages().iter().filter(|package| package.publish.as_ref().is_none_or(|to| !to.is_empty()))
     }

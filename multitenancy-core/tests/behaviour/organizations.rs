@@ -134,7 +134,7 @@ async fn what_can_not_be_made_is_refused_first() {
 
 /// S115: a hundred who want one slug at once: one gets it, complete, and the others leave nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn s115_one_of_a_hundred_gets_the_slug() {
+async fn s115_concurrent_creation_gives_one_slug() {
     let provisioned = Provisioned::default();
     let app = App::composed(|store| remembering(store, &provisioned), |builder| builder);
     let ada = app.caller(&app.platform().await, ADA).await;

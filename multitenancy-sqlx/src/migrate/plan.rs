@@ -144,7 +144,7 @@ impl Migrations {
     /// The application's own history.
     pub fn history(&self, applied: &[Applied]) -> Vec<AppliedMigration> {
         let Some(history) = self.application() else { return Vec::new() };
-        let told = |row: &Applied| AppliedMigration {
+        let report = |row: &Applied| AppliedMigration {
             version: row.version,
             description: row.description.clone(),
             applied_at: row.installed_on,
@@ -152,7 +152,7 @@ impl Migrations {
             duration: Duration::from_nanos(row.execution_time.try_into().unwrap_or(0)),
             drift: drifted(history, row).map(|drift| drift.kind),
         };
-        self.own(applied).map(told).collect()
+        self.own(applied).map(report).collect()
     }
 
     fn application(&self) -> Option<&Migrator> {
@@ -187,7 +187,7 @@ fn drifted(history: &Migrator, row: &Applied) -> Option<Drift> {
 fn irreversible(row: &Applied) -> Error {
     let Applied { version, description, .. } = row;
     Error::config(format!(
-        "migration {version} ({description}) can not be taken back: it has no down script, and nothing was changed"
+        "migration {version} ({description}) cannot be reverted: it has no down script, and nothing was changed"
     ))
 }
 

@@ -17,7 +17,7 @@ pub(super) fn with_hint(error: Error, runtime: &PgConnectOptions, admin: Option<
             servers.extend(admin.map(address));
             servers.dedup();
             let message = format!(
-                "PostgreSQL does not answer at {}: start it, and see that the host and the port in the URL are its",
+                "PostgreSQL does not answer at {}: start it, and check the host and the port in the URL",
                 servers.join(" or ")
             );
             return Error::new(error.kind(), error.code(), message).with_source(error);
@@ -35,7 +35,7 @@ pub(super) fn with_hint(error: Error, runtime: &PgConnectOptions, admin: Option<
              CREATEDB, CREATEROLE and BYPASSRLS; and GRANT multitenancy_app to the role that serves"
         }
         "08P01" => {
-            "what answers at the URL refuses what connections are started with, as a pooler in transaction mode does: say \
+            "the server at the URL refuses the start-up parameters, as a pooler in transaction mode does: declare \
              that it is one (transaction_pooler), and give the server's own URL as the admin URL"
         }
         _ => return error,

@@ -73,8 +73,8 @@ async fn follow(options: PgConnectOptions, own: &str, signals: &Signals) -> sqlx
     signals.tenants_changed();
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
-            Ok(told) => match told? {
-                Some(told) => match told.payload().split_once(' ') {
+            Ok(received) => match received? {
+                Some(notification) => match notification.payload().split_once(' ') {
                     Some((_, by)) if by == own => {}
                     Some((tenant, _)) if let Ok(tenant) = tenant.parse() => signals.tenant_changed(tenant),
                     _ => signals.tenants_changed(),

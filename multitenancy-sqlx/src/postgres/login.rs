@@ -88,8 +88,8 @@ async fn membership(connection: &mut PgConnection) -> Result<(String, bool)> {
 fn privileged(role: &str, faults: &[Fault]) -> Error {
     let faults: Vec<_> = faults.iter().map(|fault| format!("\n- {fault}")).collect();
     Error::config(format!(
-        "the database URL logs in as a privileged role, {role}:{}\nGive the store a login of its own, CREATE ROLE app LOGIN \
-         PASSWORD '…' and nothing more, and this URL as the admin URL, which migrates and makes tenants",
+        "the database URL logs in as a privileged role, {role}:{}\nGive the store its own login, CREATE ROLE app LOGIN \
+         PASSWORD '…' and nothing more, and use this URL as the admin URL, which migrates and provisions tenants",
         faults.concat()
     ))
 }

@@ -126,7 +126,7 @@ pub(super) fn missing(plane: Plane) -> Error {
 pub(super) fn upgrading(plane: Plane) -> Error {
     Error::of(code::TENANT_UPGRADING)
         .with_context("plane", plane)
-        .with_context("help", "the storage is at another schema than this program: migrate the store")
+        .with_context("help", "the storage is not at this program's schema: migrate the store")
 }
 
 fn plane() -> Migrator {

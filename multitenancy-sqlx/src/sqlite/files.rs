@@ -29,26 +29,26 @@ impl DataDirectory {
         let fault = |what: &str, error: std::io::Error| {
             let root = root.display();
             Error::config(format!(
-                "{what} {root}: {error}; it must be one that this process's user can make and write to"
+                "{what} {root}: {error}; this process's user must be able to create it and write to it"
             ))
         };
         create_private_directory(&root.join("tenants"))
-            .map_err(|e| fault("can not make the directory", e))?;
-        create_private_directory(root).map_err(|error| fault("can not use the directory", error))?;
+            .map_err(|e| fault("cannot create the directory", e))?;
+        create_private_directory(root).map_err(|error| fault("cannot use the directory", error))?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(root.join("lock"))
-            .map_err(|error| fault("can not use the directory", error))?;
+            .map_err(|error| fault("cannot use the directory", error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Error::config(format!(
-                "the data directory {} is in use by another process: stop that one, or give this one a directory of \
+                "the data directory {} is in use by another process: stop that process, or give this one a directory of \
                  its own",
                 root.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(fault("can not lock the directory", error)),
+            Err(TryLockError::Error(error)) => Err(fault("cannot lock the directory", error)),
         }
     }
 

@@ -96,7 +96,7 @@ pub(super) fn missing(plane: Plane) -> Error {
 pub(super) fn upgrading(plane: Plane) -> Error {
     Error::of(code::TENANT_UPGRADING)
         .with_context("plane", plane)
-        .with_context("help", "the file is at another schema than this program: migrate the store")
+        .with_context("help", "the file is not at this program's schema: migrate the store")
 }
 
 fn framework(mut migrator: Migrator, table: &'static str) -> Migrator {

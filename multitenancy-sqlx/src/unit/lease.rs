@@ -118,7 +118,7 @@ impl Lease {
     /// Refuses writes in a read-only unit.
     pub fn writable(&mut self) -> Result<&mut Connection> {
         if !self.writes {
-            return Err(Error::internal("a read-only unit of work can not write"));
+            return Err(Error::internal("a read-only unit of work cannot write"));
         }
         self.connection()
     }

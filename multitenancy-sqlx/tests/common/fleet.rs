@@ -113,7 +113,7 @@ async fn assert_served(store: &dyn Store, tenants: &[Tenant]) {
 const UPGRADING: Option<&str> = Some("tenant_upgrading");
 
 /// E20: one of many fails. The others are migrated, it is named with its cause and refused; mended, it is made up for.
-pub async fn e20_one_failure_does_not_stop_the_rest(deployment: &dyn Deployment) {
+pub async fn e20_one_failing_tenant_does_not_stop_others(deployment: &dyn Deployment) {
     let n = deployment.size();
     let store = deployment.open(migrations(&[deployment.first()])).await;
     let tenants = tenants(&*store, deployment.isolation(), n).await;
@@ -205,7 +205,7 @@ pub async fn current_tenants_are_not_touched(deployment: &dyn Deployment) {
 }
 
 /// What was edited after it was applied, or is missing from the program, is named tenant by tenant, and stops that one.
-pub async fn drift_is_told_and_stops_its_tenant(deployment: &dyn Deployment) {
+pub async fn drift_is_reported_and_stops_its_tenant(deployment: &dyn Deployment) {
     let store = deployment.open(three(deployment, 2)).await;
     let tenants = tenants(&*store, deployment.isolation(), 3).await;
     assert!(status(&*store).await.iter().all(|found| found.state.as_ref().unwrap().drift.is_empty()));
@@ -316,7 +316,7 @@ pub async fn tenants_go_up_and_down(deployment: &dyn Deployment) {
 }
 
 /// What has no script to take it back is refused before anything is changed.
-pub async fn what_can_not_be_taken_back_stays(deployment: &dyn Deployment) {
+pub async fn irreversible_migration_stays(deployment: &dyn Deployment) {
     let scripts = [deployment.first(), "ALTER TABLE notes ADD COLUMN author TEXT", deployment.tags()];
     let mut migrations = migrations(&scripts).migrations.to_vec();
     migrations.push(migration(2, MigrationType::ReversibleDown, "DROP TABLE tags"));
@@ -325,7 +325,7 @@ pub async fn what_can_not_be_taken_back_stays(deployment: &dyn Deployment) {
     let report = migrate(&*store, &to(Target::Version(1))).await;
     assert_eq!(report.failed.len(), 2);
     let told = report.failed[0].error.to_string();
-    assert!(told.starts_with("migration 2 (step 2) can not be taken back"), "{told}");
+    assert!(told.starts_with("migration 2 (step 2) cannot be reverted"), "{told}");
     assert_served(&*store, &tenants).await;
     // The control: its neighbour can be.
     assert_eq!(migrate(&*store, &to(Target::Previous)).await.migrated, 2);

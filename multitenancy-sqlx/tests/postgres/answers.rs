@@ -116,7 +116,7 @@ async fn s29_a_commit_that_hears_other_answers_is_unknown() {
 
 /// E3: an export that fails after its first rows leaves its error unread: it is nobody else's to read.
 #[tokio::test]
-async fn e3_an_unread_error_is_not_the_next_tenants() {
+async fn e3_unread_error_does_not_reach_the_next_tenant() {
     let stage = Stage::new().await;
     let [acme, globex] = two(&stage).await;
     let store = on_one_connection(&stage).await;
@@ -199,7 +199,7 @@ async fn types_are_those_of_the_tenants_own_schema() {
 /// E8: a server that does not answer keeps nobody longer than the bound, neither who begins, on its idle connections and new
 /// ones alike, nor who commits; when it goes on, so does the store.
 #[tokio::test(flavor = "multi_thread")]
-async fn e8_a_server_that_hangs_is_waited_for_in_bounds() {
+async fn e8_a_server_that_hangs_is_waited_for_briefly() {
     const WAIT: Duration = Duration::from_secs(2);
     let server = PostgresServer::start(&[]).unwrap();
     let store = PgStore::builder(&server.url()).allow_privileged_url(true).max_connections(8);

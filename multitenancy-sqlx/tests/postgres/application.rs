@@ -59,7 +59,7 @@ async fn names(store: &PgStore, context: &TenantContext) -> Vec<String> {
 
 /// Two tenants of each isolation with the same keys and the same unique names: each sees, changes and deletes its own.
 #[tokio::test]
-async fn an_applications_rows_belong_to_one_tenant_in_every_isolation() {
+async fn application_rows_belong_to_one_tenant() {
     let (_server, store) = application(&[PROJECTS, TASKS]).await;
     let mut tenants = Vec::new();
     for isolation in ISOLATIONS {
@@ -107,7 +107,7 @@ async fn an_unprotected_table_would_be_seen() {
 
 /// The application's tables of the control plane are there, and work inside a tenant sees none of them.
 #[tokio::test]
-async fn an_applications_control_plane_is_not_a_tenants() {
+async fn tenants_do_not_see_the_control_plane_tables() {
     let (_server, store) = application(&[PROJECTS]).await;
     let mut tx = store.control(&ControlContext::system("test")).await.unwrap();
     sqlx::query("INSERT INTO plans VALUES ('pro', 99)").execute(tx.conn()).await.unwrap();

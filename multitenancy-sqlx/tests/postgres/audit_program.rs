@@ -10,7 +10,7 @@ use multitenancy_core::Isolation;
 
 use crate::stage::Stage;
 
-const TEST: &str = "audit_program::an_audit_tells_each_fault_and_what_mends_it";
+const TEST: &str = "audit_program::audit_prints_each_fault_and_its_fix";
 const ARGUMENTS: &str = "AUDIT_PROGRAM_ARGUMENTS";
 
 /// Runs the program with these arguments, separated by spaces, and `DATABASE_URL`.
@@ -34,7 +34,7 @@ fn said(output: &Output) -> (Option<i32>, String) {
 /// S10: 0 for a healthy database, 1 for an unsafe one, whose faults are told each with the statement that mends it. The URL
 /// is the environment's, where nobody else sees its password, or an argument.
 #[tokio::test]
-async fn an_audit_tells_each_fault_and_what_mends_it() {
+async fn audit_prints_each_fault_and_its_fix() {
     if let Ok(arguments) = std::env::var(ARGUMENTS) {
         let arguments = arguments.split_whitespace().map(str::to_owned);
         std::process::exit(program::run(arguments, std::env::var("DATABASE_URL").ok()).await.into());

@@ -178,8 +178,8 @@ macro_rules! modes {
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn drift_is_told_and_stops_its_tenant() {
-                cases::drift_is_told_and_stops_its_tenant(&Database::new($isolation).await).await;
+            async fn drift_is_reported_and_stops_its_tenant() {
+                cases::drift_is_reported_and_stops_its_tenant(&Database::new($isolation).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
@@ -188,8 +188,8 @@ macro_rules! modes {
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn what_can_not_be_taken_back_stays() {
-                cases::what_can_not_be_taken_back_stays(&Database::new($isolation).await).await;
+            async fn irreversible_migration_stays() {
+                cases::irreversible_migration_stays(&Database::new($isolation).await).await;
             }
 
             /// Two replicas.
@@ -202,7 +202,7 @@ macro_rules! modes {
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn e20_a_tenant_under_way_is_refused() {
+            async fn e20_tenant_under_migration_is_refused() {
                 under_way(&Database::new($isolation).await).await;
             }
         }
@@ -212,13 +212,13 @@ macro_rules! modes {
 modes! { shared: Isolation::Shared, schema: Isolation::Schema, database: Isolation::Database }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e20_one_schema_fails_and_the_rest_go_on() {
-    cases::e20_one_failure_does_not_stop_the_rest(&Database::new(Isolation::Schema).await).await;
+async fn e20_one_failing_schema_does_not_stop_others() {
+    cases::e20_one_failing_tenant_does_not_stop_others(&Database::new(Isolation::Schema).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e20_one_database_fails_and_the_rest_go_on() {
-    cases::e20_one_failure_does_not_stop_the_rest(&Database::new(Isolation::Database).await).await;
+async fn e20_one_failing_database_does_not_stop_others() {
+    cases::e20_one_failing_tenant_does_not_stop_others(&Database::new(Isolation::Database).await).await;
 }
 
 /// Longer than a replica remembers where a tenant is.
@@ -273,7 +273,7 @@ async fn under_way(database: &Database) {
 
 /// Nobody is let in among tables at another version: they would be served from them.
 #[tokio::test(flavor = "multi_thread")]
-async fn e20_shared_tables_at_another_version_take_in_nobody() {
+async fn e20_outdated_shared_tables_accept_no_tenant() {
     let database = Database::new(Isolation::Shared).await;
     let store = database.store(three(&database, 2)).await;
     let tenant = tenants(&store, Isolation::Shared, 1).await.remove(0);

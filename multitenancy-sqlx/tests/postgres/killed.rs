@@ -84,7 +84,7 @@ async fn s124_killing_the_server_loses_nothing_in_databases() {
 
 /// The control: with commits that are answered before they are written, the same test loses some.
 #[tokio::test(flavor = "multi_thread")]
-async fn s124_control_commits_that_are_not_waited_for_are_lost() {
+async fn s124_control_asynchronous_commits_are_lost() {
     let server = PostgresServer::start(&["synchronous_commit = off", "wal_writer_delay = 10s"]).unwrap();
     let store = PgStore::builder(&server.url()).connect().await.unwrap();
     let tenant = active_tenant(&store, "acme").await;

@@ -54,7 +54,7 @@ async fn served(store: &PgStore, tenant: &TenantContext, count: usize) -> usize 
 /// E8: while one tenant's burst, ten times as wide as it may be, is at work, all requests of another are served. The
 /// control: with one gate for all, none is.
 #[tokio::test(flavor = "multi_thread")]
-async fn e8_a_burst_starves_nobody() {
+async fn e8_a_burst_leaves_room_for_other_tenants() {
     let stage = Stage::new().await;
     let a = context(&stage.tenant("aaa", Isolation::Shared).await);
     for (index, isolation) in
@@ -87,7 +87,7 @@ async fn e8_a_burst_starves_nobody() {
 /// E8: whoever hangs up in the midst of slow reads, over and over, has no more of the server than its part as long as they
 /// go on there. The control: with one gate for all, nothing is left for another.
 #[tokio::test(flavor = "multi_thread")]
-async fn e8_reads_that_are_cut_off_keep_their_turn() {
+async fn e8_abandoned_reads_keep_their_permit() {
     let stage = Stage::new().await;
     let (a, b) = (stage.tenant("aaa", Isolation::Shared).await, stage.tenant("bbb", Isolation::Shared).await);
     let (a, b) = (context(&a), context(&b));

@@ -77,7 +77,7 @@ async fn database(store: &PgStore) -> String {
 
 /// S117: a tenant suspended by one process is refused by another soon, though that one remembers for an hour.
 #[tokio::test]
-async fn s117_a_suspension_is_heard_by_others() {
+async fn s117_other_processes_hear_of_a_suspension() {
     let stage = Stage::new().await;
     let other = stage.start().await.unwrap();
     let acme = stage.tenant("acme", Isolation::Shared).await;
@@ -95,7 +95,7 @@ async fn s117_a_suspension_is_heard_by_others() {
 /// S117: what was changed while nobody listened is known once somebody listens again. Until then it is not: that is the
 /// control.
 #[tokio::test]
-async fn s117_what_was_not_heard_is_flushed() {
+async fn s117_missed_notifications_flush_the_cache() {
     let stage = Stage::new().await;
     let other = stage.start().await.unwrap();
     let acme = stage.tenant("acme", Isolation::Shared).await;
@@ -122,7 +122,7 @@ async fn s117_what_was_not_heard_is_flushed() {
 /// E20: when a newer program has migrated, an older one refuses the tenants it has just served as soon as it hears of it,
 /// long before it would look again.
 #[tokio::test]
-async fn e20_a_migration_is_heard_by_others() {
+async fn e20_other_processes_hear_of_a_migration() {
     const LOOKS_AGAIN: Duration = Duration::from_secs(5);
     let stage = Stage::new().await;
     let mut tenants = Vec::new();
@@ -152,7 +152,7 @@ async fn e20_a_migration_is_heard_by_others() {
 
 /// What the process itself has changed it is told once: at the commit, and not by the server again.
 #[tokio::test]
-async fn own_changes_are_told_once() {
+async fn own_changes_are_signalled_once() {
     let stage = Stage::new().await;
     let (a, b) = (stage.start().await.unwrap(), stage.start().await.unwrap());
     let (acme, globex) =
@@ -227,7 +227,7 @@ async fn e7_the_channel_carries_ids_alone() {
 
 /// E7: locks have names of the framework's own, and none is held when nothing is being made or migrated.
 #[tokio::test]
-async fn e7_advisory_locks_are_namespaced_and_let_go() {
+async fn e7_advisory_locks_are_namespaced_and_released() {
     const HELD: &str = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database \
                         WHERE locktype = 'advisory' AND datname = current_database()";
     let stage = Stage::new().await;

@@ -50,7 +50,7 @@ async fn start(stage: &Stage, login: &str) -> multitenancy_core::Result<PgStore>
 
 /// Each is refused by name, and served once it is mended as the error says.
 #[tokio::test]
-async fn s9_each_privileged_login_is_refused_and_mended() {
+async fn s9_start_refuses_each_privileged_login() {
     let mut stage = Stage::new().await;
     let (other, _) = stage.login("BYPASSRLS").await;
     let (owner, _) = stage.login("").await;
@@ -89,7 +89,7 @@ async fn s9_each_privileged_login_is_refused_and_mended() {
 
 /// A plain login is made a member of the role that has the rights, and works in every isolation.
 #[tokio::test]
-async fn s9_a_plain_login_works_with_what_it_inherits() {
+async fn s9_plain_login_works_by_inheritance() {
     let mut stage = Stage::new().await;
     let (login, address) = stage.login("").await;
     let store = start(&stage, &address).await.unwrap();
@@ -114,7 +114,7 @@ async fn s9_a_plain_login_works_with_what_it_inherits() {
 
 /// Without an admin URL nobody can make the login a member: the error says what to do.
 #[tokio::test]
-async fn s9_a_login_that_is_no_member_is_told_how_to_become_one() {
+async fn s9_error_states_how_to_grant_membership() {
     let mut stage = Stage::new().await;
     let (login, address) = stage.login("").await;
     let refused = PgStore::builder(&address).connect().await.unwrap_err();
@@ -129,7 +129,7 @@ async fn s9_a_login_that_is_no_member_is_told_how_to_become_one() {
 
 /// Allowed, a privileged URL is assumed away: units of work run as the restricted role. Otherwise it is refused.
 #[tokio::test]
-async fn s9_a_privileged_url_is_for_development_alone() {
+async fn s9_production_refuses_a_privileged_url() {
     let stage = Stage::new().await;
     let refused = stage.builder().allow_privileged_url(false).connect().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Config);

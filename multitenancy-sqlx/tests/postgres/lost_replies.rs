@@ -135,7 +135,7 @@ async fn s27_control_a_plain_pool_keeps_them() {
 
 /// A unit on the control plane is told so as well.
 #[tokio::test]
-async fn s32_on_the_control_plane_too() {
+async fn s32_lost_commit_answer_on_the_control_plane() {
     let stage = Stage::new().await;
     let proxy = Proxy::start().await;
     let store = builder(&proxy.url(&stage.database)).connect().await.unwrap();

@@ -148,7 +148,7 @@ async fn one_unit(store: &PgStore, context: &TenantContext, round: usize) -> i32
 /// The control: a store that is not told of the pooler is refused by it; and by one that swallows what it does not know,
 /// as people configure it to, its units lose their limits or fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn control_a_store_that_is_not_told_of_the_pooler_fails() {
+async fn control_undeclared_pooler_breaks_the_store() {
     let server = odd_server();
     let direct = server.url();
     let strict = PgBouncer::start(&direct, 2, "");

@@ -154,7 +154,7 @@ async fn one_of_a_hundred(isolation: Isolation) {
 
 /// The control: without the key that makes slugs unique several get it, and the test would see it.
 #[tokio::test(flavor = "multi_thread")]
-async fn s115_without_the_unique_key_several_get_the_slug() {
+async fn s115_control_missing_unique_key_duplicates_slugs() {
     let server = Server::new(Isolation::Shared);
     let store = server.open().await;
     let mut connection = PgConnection::connect(&url(&server.last())).await.unwrap();
@@ -315,7 +315,7 @@ macro_rules! in_each_isolation {
             use super::*;
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn s115_one_of_a_hundred_gets_the_slug() {
+            async fn s115_concurrent_creation_gives_one_slug() {
                 one_of_a_hundred(Isolation::$isolation).await;
             }
 
@@ -338,17 +338,17 @@ macro_rules! in_each_isolation {
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn s116_a_process_that_ends_while_storage_is_made() {
+            async fn s116_process_ends_during_provisioning() {
                 cut_off_in_the_midst(Isolation::$isolation).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn s116_a_start_beside_a_creation_undoes_nothing() {
+            async fn s116_start_during_creation_undoes_nothing() {
                 started_meanwhile(Isolation::$isolation).await;
             }
 
             #[tokio::test]
-            async fn s116_a_forgotten_storage_would_be_seen() {
+            async fn s116_control_orphaned_storage_is_found() {
                 a_forgotten_storage_is_seen(Isolation::$isolation).await;
             }
         }

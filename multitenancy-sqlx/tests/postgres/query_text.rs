@@ -208,7 +208,7 @@ async fn e5_no_value_is_in_the_text_of_a_statement() {
 /// own login the text of the last statement, also of another tenant, because PostgreSQL hides no session from the role that
 /// has opened it. As long as values are bound that text has none. The control is a value that is not.
 #[tokio::test]
-async fn e5_another_sessions_text_is_hidden_or_has_no_values() {
+async fn e5_other_sessions_show_no_values() {
     const SEEN: &str = "SELECT string_agg(query, E'\\n') FROM pg_stat_activity \
                         WHERE pid <> pg_backend_pid() AND datname = current_database()";
     let mut stage = Stage::new().await;

@@ -264,7 +264,7 @@ const MENDED: &[Sabotage] = &[
 
 /// Each is refused at the start with its name; what the fault says mends it, and nothing else is found before or after.
 #[tokio::test]
-async fn s10_to_s20_each_unsafe_schema_is_refused_and_mended() {
+async fn s10_to_s20_start_refuses_each_unsafe_schema() {
     let stage = Stage::new().await;
     let tenant = stage.tenant("acme", Isolation::Schema).await;
     let schema = format!("tenant_{}", tenant.id.as_uuid().simple());
@@ -325,7 +325,7 @@ async fn s10_a_migration_that_protects_nothing_fails() {
 
 /// S10: cut off anywhere, also between the migration and its audit, a migration that is unsafe leaves nobody served.
 #[tokio::test]
-async fn s10_an_unsafe_migration_that_is_cut_off_serves_nobody() {
+async fn s10_interrupted_unsafe_migration_blocks_service() {
     let stage = Stage::new().await;
     let tenant = context(&stage.tenant("acme", Isolation::Shared).await);
     let careless = [crate::stage::APPLICATION, &["CREATE TABLE notes (text text)"]].concat();
@@ -376,7 +376,7 @@ async fn s10_a_database_is_audited_by_its_url() {
 
 /// What somebody changes meanwhile is no fault: many start at once, and one of them migrates.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_audit_beside_a_migration_finds_no_fault() {
+async fn audit_during_a_migration_finds_no_fault() {
     let stage = Stage::new().await;
     let mut migrating = stage.connection().await;
     let changes = tokio::spawn(async move {

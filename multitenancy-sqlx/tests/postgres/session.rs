@@ -129,7 +129,7 @@ async fn a_shared_tenant_is_removed_with_all_its_rows() {
 
 /// A script that goes elsewhere writes its history and its mark where it belongs all the same.
 #[tokio::test]
-async fn a_migration_that_wanders_off_comes_back() {
+async fn migration_returns_after_a_path_change() {
     let stage = Stage::new().await;
     let tenant = stage.tenant("acme", Isolation::Schema).await;
     let scripts = [APPLICATION, &["SET search_path TO public; SET ROLE multitenancy_app"]].concat();
@@ -143,7 +143,7 @@ async fn a_migration_that_wanders_off_comes_back() {
 
 /// S10: a database that its migration has made unsafe is not served, however often it is migrated, until it is mended.
 #[tokio::test]
-async fn s10_a_database_made_unsafe_is_not_served() {
+async fn s10_unsafe_database_is_not_served() {
     let stage = Stage::new().await;
     let tenant = stage.tenant("acme", Isolation::Database).await;
     // In its own database alone: that of all is looked at by itself.

@@ -30,7 +30,7 @@ async fn projects(owner: &mut PgConnection) -> i64 {
 
 /// What is being committed when a suspension begins is there when that returns.
 #[tokio::test]
-async fn s117_a_suspension_waits_for_what_is_being_committed() {
+async fn s117_suspension_waits_for_running_commits() {
     for isolation in ISOLATIONS {
         let mut race = Race::new(isolation, "").await;
         let (store, tenant) = (race.stage.store.clone(), race.acme.clone());
@@ -46,7 +46,7 @@ async fn s117_a_suspension_waits_for_what_is_being_committed() {
 
 /// The control: where a COMMIT looks for a fence and takes no lock, a suspension returns before what is being committed.
 #[tokio::test]
-async fn control_a_commit_that_only_looks_comes_after_the_suspension() {
+async fn control_lockless_commit_follows_suspension() {
     let looks = "CREATE OR REPLACE FUNCTION multitenancy.pass_fence() RETURNS void LANGUAGE plpgsql AS
                  'BEGIN IF EXISTS (SELECT FROM multitenancy.fences) THEN RAISE SQLSTATE ''MT117''; END IF; END'";
     let mut race = Race::new(Isolation::Shared, looks).await;
@@ -102,7 +102,7 @@ impl Race {
 
 /// What lowers a fence may be carried out late, when its sender has long gone: it finds none that was raised since.
 #[tokio::test]
-async fn s117_a_late_lowering_lowers_no_later_fence() {
+async fn s117_late_lowering_keeps_a_newer_fence() {
     for isolation in ISOLATIONS {
         let stage = Stage::new().await;
         let acme = stage.tenant("acme", isolation).await;
@@ -136,7 +136,7 @@ async fn s117_a_late_lowering_lowers_no_later_fence() {
 
 /// A process that has yet to hear of it commits nothing either.
 #[tokio::test]
-async fn s117_another_process_commits_nothing_either() {
+async fn s117_fence_stops_other_processes() {
     let stage = Stage::new().await;
     let other = stage.start().await.unwrap();
     for isolation in ISOLATIONS {
@@ -151,7 +151,7 @@ async fn s117_another_process_commits_nothing_either() {
 /// A process that ended while it suspended has left a fence around a tenant that is active: whoever is stopped by it may try
 /// again, and is not stopped twice.
 #[tokio::test]
-async fn s117_a_fence_that_was_left_is_lowered() {
+async fn s117_stale_fence_is_lowered() {
     let stage = Stage::new().await;
     for isolation in ISOLATIONS {
         let acme = stage.tenant(&format!("acme-{isolation}"), isolation).await;
@@ -166,7 +166,7 @@ async fn s117_a_fence_that_was_left_is_lowered() {
 
 /// Also where the database presets transactions that see nothing of what was committed after they began.
 #[tokio::test]
-async fn s117_whatever_isolation_level_is_preset() {
+async fn s117_fence_ignores_the_preset_isolation_level() {
     let stage = Stage::new().await;
     let preset = "ALTER DATABASE {database} SET default_transaction_isolation = 'serializable'";
     stage.sql(preset.replace("{database}", &stage.database)).await;

@@ -159,7 +159,7 @@ async fn e8_a_statement_over_its_limit_is_an_overload() {
 /// A read that was dropped is not left in its transaction, though nobody wants its connection: a migration's ALTER TABLE
 /// does not wait for it. The control: it does wait for one that goes on.
 #[tokio::test]
-async fn a_dropped_read_holds_no_migration_up() {
+async fn dropped_read_does_not_block_migrations() {
     const ALTER: &str =
         "SET lock_timeout = '1s'; ALTER TABLE tenants.projects ADD COLUMN IF NOT EXISTS more text";
     let stage = Stage::new().await;

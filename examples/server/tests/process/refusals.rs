@@ -40,7 +40,7 @@ fn error_names_an_unusable_directory() {
     let inside = format!("sqlite:{}/file/data", directory.path().display());
     says(
         &refusal(directory.path(), &[("DATABASE_URL", &inside)]),
-        &["can not make the directory", "file/data"],
+        &["cannot create the directory", "file/data"],
     );
 
     let running = Program::start(directory.path(), &[]);

@@ -56,7 +56,7 @@ async fn s18_a_definer_function_shows_more_and_is_refused() {
 /// In a tenant's own database there is nobody else's row, but what the framework keeps there for itself. The database is
 /// looked at by the audit of all, and when the tenant is provisioned.
 #[tokio::test]
-async fn s18_a_definer_function_in_a_tenants_own_database_is_refused() {
+async fn s18_tenant_database_refuses_definer_functions() {
     let pair = Pair::new(Isolation::Database).await;
     let table = "public.multitenancy_plane_migrations";
     run(&mut pair.owner(&pair.a).await, DEFINER.replace("{table}", table)).await.unwrap();

@@ -9,7 +9,7 @@ use crate::stage::value;
 /// E6: the tenant is a setting of the transaction, and whoever can write a statement can write another one into it. Only a
 /// database of their own keeps such a statement out.
 #[tokio::test]
-async fn e6_a_statement_can_say_that_it_is_another_tenant() {
+async fn e6_statement_can_set_another_tenant() {
     for (isolation, seen) in [(Isolation::Shared, 1), (Isolation::Database, 0)] {
         let pair = Pair::new(isolation).await;
         let mut tx = pair.stage.store.read(&context(&pair.a)).await.unwrap();

@@ -10,7 +10,7 @@ use super::*;
 
 /// S24: the name is the id's and fits; the search path ends with the transaction, and has the built-in names first.
 #[tokio::test]
-async fn s24_a_unit_finds_its_own_schema_and_leaves_no_trace() {
+async fn s24_unit_uses_its_own_schema_and_no_other() {
     let pair = Pair::new(Isolation::Schema).await;
     let store =
         pair.stage.builder().max_connections(1).max_connections_per_tenant(1).connect().await.unwrap();

@@ -24,7 +24,7 @@ async fn narrow(pair: &Pair) -> PgStore {
 }
 
 #[tokio::test]
-async fn s13_two_tenants_in_turns_on_one_connection_see_their_own() {
+async fn s13_alternating_tenants_see_their_own_rows() {
     // A database each means a new connection each time.
     for (isolation, rounds) in
         [(Isolation::Shared, 10_000), (Isolation::Schema, 10_000), (Isolation::Database, 200)]
@@ -53,7 +53,7 @@ async fn s13_a_setting_of_the_session_would_leak() {
 
 /// S22: one prepared statement, planned once for all, gives each tenant its own rows.
 #[tokio::test]
-async fn s22_a_generic_plan_is_planned_for_nobody() {
+async fn s22_generic_plan_depends_on_no_tenant() {
     let pair = Pair::new(Isolation::Shared).await;
     let force = format!("ALTER DATABASE {} SET plan_cache_mode = force_generic_plan", pair.stage.database);
     pair.stage.sql(force).await;

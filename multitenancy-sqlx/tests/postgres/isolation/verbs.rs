@@ -51,7 +51,7 @@ async fn e6_copy_in_is_refused() {
 
 /// S20: units of work make nothing and empty nothing.
 #[tokio::test]
-async fn s20_nothing_is_made_and_nothing_is_truncated() {
+async fn s20_units_create_and_truncate_nothing() {
     let forbidden = [
         "CREATE FUNCTION see(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS 'BEGIN RAISE NOTICE ''%'', $1; RETURN true; END'",
         "CREATE FUNCTION pg_temp.see(text) RETURNS boolean LANGUAGE sql RETURN true",

@@ -1,4 +1,4 @@
--- What the checks look at. $1: the roles that units of work run as or can become; $2: the listed reference tables.
+-- The objects that the checks examine. $1: the roles that units of work run as or can become; $2: the listed reference tables.
 WITH app AS (
     SELECT oid, quote_ident(rolname) AS name FROM pg_roles WHERE rolname = ANY ($1::text[])
 ), grantees AS (
@@ -9,9 +9,9 @@ WITH app AS (
     FROM pg_policy AS p
     LEFT JOIN pg_attribute ON attrelid = polrelid AND attname = 'tenant_id' AND NOT attisdropped
 ), used AS (
-    -- A thousand schemas have the same few expressions, and to write one out takes long.
+    -- A thousand schemas share a few expressions, and printing one is slow.
     SELECT used, tenant, (
-        -- Without what servers of different versions write differently.
+        -- Without the parts that differ between server versions.
         SELECT regexp_replace(pg_get_expr(polqual, polrelid), '::text| AS "?\w+"?', '', 'g')
         FROM pg_policy WHERE oid = min(written.oid)) AS text
     FROM written GROUP BY used, tenant
@@ -53,7 +53,7 @@ WITH app AS (
         AND NOT EXISTS (
             SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
 ), tables AS (
-    -- What has to be protected. What nobody reaches and the framework keeps for itself has not.
+    -- The tables that need protection: all but the framework's internal, unreachable ones.
     SELECT *, CASE WHEN control THEN 'control' ELSE 'tenant' END AS plane,
         format('SELECT multitenancy.%s(%L)', CASE WHEN control THEN 'protect_control' ELSE 'protect' END, name) AS protect
     FROM relations

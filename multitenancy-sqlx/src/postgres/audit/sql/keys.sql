@@ -17,7 +17,7 @@ WHERE contype = 'f' AND conparentid = 0
         SELECT FROM unnest(conkey, confkey) AS pair (here, there) WHERE here = child.tenant AND there = parent.tenant)
 UNION ALL
 SELECT 's16_key_without_tenant_id', format('%s.%I', name, index.relname),
-    'is unique over all tenants: what one has, another learns by trying',
+    'is unique over all tenants: a tenant can find out another tenant''s values by trying',
     CASE
         WHEN contype IN ('p', 'u') THEN protect
         WHEN contype = 'x' THEN format('ALTER TABLE %s DROP CONSTRAINT %I, ADD CONSTRAINT %2$I %s', name, conname,
@@ -30,6 +30,6 @@ JOIN pg_class AS index ON index.oid = indexrelid
 LEFT JOIN pg_constraint ON conindid = indexrelid AND conrelid = indrelid AND contype IN ('p', 'u', 'x')
 WHERE plane = 'tenant' AND tenant IS NOT NULL AND (indisunique OR indisexclusion) AND NOT index.relispartition
     AND NOT EXISTS (
-        -- What INCLUDE adds is not part of the key.
+        -- Columns of INCLUDE are not part of the key.
         SELECT FROM unnest((indkey::smallint[])[0:indnkeyatts - 1]) WITH ORDINALITY AS key (attnum, place)
         WHERE attnum = tenant AND (NOT indisexclusion OR conexclop[place] = 'pg_catalog.=(uuid, uuid)'::regoperator))

@@ -1,4 +1,4 @@
--- What the roles in $1 may do that units of work must not, by themselves or as somebody they can become.
+-- Rights of the roles in $1 that units of work must not have, held directly or through a role they can become.
 WITH own AS (
     SELECT name, oid, rolsuper FROM unnest($1::text[]) AS name LEFT JOIN pg_roles ON rolname = name
 ), reach AS (
@@ -9,11 +9,11 @@ WITH own AS (
          WHERE member = own.oid AND pg_has_role(roleid, r.oid, 'MEMBER') LIMIT 1) AS revoke
     FROM own JOIN pg_roles AS r ON pg_has_role(own.oid, r.oid, 'MEMBER')
     WHERE (r.oid = own.oid
-        -- A superuser can become everybody, and what multitenancy_app can is its own fault.
+        -- A superuser can become any role, and the rights of multitenancy_app are reported for that role.
         OR NOT own.rolsuper AND NOT EXISTS (
             SELECT FROM own AS app WHERE app.name = 'multitenancy_app' AND own.name <> app.name
                 AND pg_has_role(app.oid, r.oid, 'MEMBER')))
-        -- Told as the owner of the database.
+        -- Reported as the owner of the database.
         AND r.rolname <> 'pg_database_owner'
 ), owned AS (
     SELECT relowner AS owner, format('%I.%I', nspname, relname) AS what

@@ -3,7 +3,7 @@ UNION ALL
 SELECT 'changing', '', 'is no more', NULL FROM checked WHERE checked IS NOT NULL AND text IS NULL
 UNION ALL
 SELECT CASE WHEN relispartition THEN 's19_partition_without_row_security' ELSE 's10_row_security_off' END, name,
-    'has no row-level security: whoever reads it sees all tenants',
+    'has no row-level security: every reader sees all tenants',
     CASE WHEN EXISTS (SELECT FROM policies WHERE polrelid = oid AND polname = 'multitenancy')
         THEN format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', name) ELSE protect END
 FROM tables WHERE NOT relrowsecurity
