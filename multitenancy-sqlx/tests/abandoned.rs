@@ -1,4 +1,4 @@
-//! Statements that somebody has left behind: they go on, and hold nobody up but themselves.
+//! Abandoned statements: they keep running, and block no other unit.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
@@ -13,7 +13,7 @@ use multitenancy_testkit::fixtures::{context, provisioned};
 /// Takes seconds.
 const SLOW: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000000) SELECT count(*) FROM n";
 
-/// Begins to read, and goes away in the midst of a slow statement.
+/// Begins a slow read and drops it in the middle of the statement.
 async fn abandon(store: &SqliteStore, tenant: &Tenant) {
     let mut tx = store.read(&context(tenant)).await.unwrap();
     let slow = sqlx::query(SLOW).execute(tx.conn());
@@ -29,7 +29,8 @@ async fn reading(store: &SqliteStore, tenant: &Tenant) -> Duration {
     started.elapsed()
 }
 
-/// S28: the tenant's next readers get other connections, and so do other tenants, within the bound of open ones.
+/// S28: the tenant's next readers get other connections, and so do other tenants, within the limit of open
+/// connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn s28_abandoned_read_blocks_no_other_unit() {
     let directory = tempfile::tempdir().unwrap();
@@ -57,7 +58,7 @@ async fn s28_abandoned_read_blocks_no_other_unit() {
     }
 }
 
-/// Closing the store does not wait for it longer than somebody waits for a turn.
+/// Closing the store waits for it no longer than the acquire timeout.
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_does_not_wait_for_abandoned_reads() {
     let directory = tempfile::tempdir().unwrap();

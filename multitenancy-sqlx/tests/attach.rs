@@ -1,8 +1,8 @@
-//! S123: what becomes of a unit whose SQL attaches another file.
+//! S123: the fate of a unit whose SQL attaches another file.
 //!
-//! SQLite itself lets it: neither SQLite nor sqlx has a safe way to forbid ATTACH on a connection, and SQLite allows it
-//! inside a transaction. So the unit's own statements do reach the other file. What holds is that such a unit can not
-//! commit, and that nobody who writes after it finds the file attached.
+//! SQLite itself permits it: neither SQLite nor sqlx has a safe way to forbid ATTACH on a connection, and SQLite
+//! permits it inside a transaction. So the unit's own statements do reach the other file. The guarantee is that such
+//! a unit cannot commit, and that no later writer finds the file attached.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
@@ -27,7 +27,7 @@ async fn run(tx: &mut SqliteTransaction, sql: &'static str) -> sqlx::Result<()> 
     sqlx::query(sql).execute(tx.conn()).await.map(drop)
 }
 
-/// The next unit that writes finds its own file alone, and these notes in it.
+/// The next unit that writes finds only its own file, with these notes.
 async fn assert_notes(store: &SqliteStore, tenant: &Tenant, expected: &[&str]) {
     let mut tx = store.begin(&context(tenant)).await.unwrap();
     let files: Vec<String> =
@@ -37,8 +37,8 @@ async fn assert_notes(store: &SqliteStore, tenant: &Tenant, expected: &[&str]) {
     assert_eq!(notes, expected, "{}", tenant.slug);
 }
 
-/// S123: a unit that has attached another tenant's file commits nothing, to either file, and leaves it attached for
-/// nobody who writes, whether it is committed or dropped and whichever statements it puts around.
+/// S123: a unit that has attached another tenant's file commits nothing, to either file, and leaves the file attached
+/// for no writer, whether the unit is committed or dropped, and whichever statements surround the ATTACH.
 #[tokio::test]
 async fn s123_unit_with_attached_file_commits_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -59,7 +59,7 @@ async fn s123_unit_with_attached_file_commits_nothing() {
         assert_notes(&store, &acme, &[]).await;
         assert_notes(&store, &globex, &[]).await;
 
-        // Ended behind sqlx's back, and begun anew.
+        // Ended without sqlx's knowledge, and begun again.
         let mut tx = store.begin(&context(&acme)).await.unwrap();
         run(&mut tx, "COMMIT").await.unwrap();
         attach(&mut tx, directory.path(), &globex).await.unwrap();
@@ -75,7 +75,7 @@ async fn s123_unit_with_attached_file_commits_nothing() {
     }
 }
 
-/// S123: a unit that reads writes nothing, not even one that has made its connection writable.
+/// S123: a read-only unit writes nothing, not even after it has made its connection writable.
 #[tokio::test]
 async fn s123_read_only_unit_cannot_write() {
     let directory = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ async fn s123_read_only_unit_cannot_write() {
     let (acme, globex) = (provisioned(&store, "acme").await, provisioned(&store, "globex").await);
     for commit in [true, false] {
         let mut tx = store.read(&context(&acme)).await.unwrap();
-        // It may be there from the round before: a connection to read is not asked.
+        // The file may be attached from the round before: a read connection is not checked.
         drop(attach(&mut tx, directory.path(), &globex).await);
         if commit {
             assert!(run(&mut tx, WRITE_OTHER).await.is_err(), "SQLite refuses");
@@ -101,8 +101,8 @@ async fn s123_read_only_unit_cannot_write() {
     }
 }
 
-/// S123: a unit that was ended behind sqlx's back commits nothing more, and its connection is closed, with whatever is
-/// attached to it.
+/// S123: a unit whose transaction ended without sqlx's knowledge commits nothing more, and its connection is closed,
+/// with every attached file.
 #[tokio::test]
 async fn s123_connection_closes_after_a_foreign_rollback() {
     let directory = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ async fn s123_connection_closes_after_a_foreign_rollback() {
         true => store.begin(&context(&acme)).await.unwrap(),
         false => store.read(&context(&acme)).await.unwrap(),
     };
-    // A mark on the connection, to tell it by.
+    // A mark that identifies the connection.
     let mark = "PRAGMA cache_size = 77";
     let marked = async |mut tx: SqliteTransaction| {
         sqlx::query_scalar::<_, i64>("PRAGMA cache_size").fetch_one(tx.conn()).await.unwrap() == 77
@@ -131,7 +131,7 @@ async fn s123_connection_closes_after_a_foreign_rollback() {
             assert_notes(&store, &acme, &[]).await;
         }
     }
-    // The control: a unit that ends as it should leaves its connection to the next.
+    // The control: a unit that ends normally leaves its connection to the next unit.
     for write in [true, false] {
         let mut tx = unit(write).await;
         run(&mut tx, mark).await.unwrap();

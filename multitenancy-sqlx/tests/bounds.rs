@@ -1,4 +1,4 @@
-//! The budget of open connections, and what is set on each of them.
+//! The budget of open connections, and the settings of each connection.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
@@ -11,12 +11,12 @@ use multitenancy_sqlx::{SqliteStore, Synchronous};
 use multitenancy_testkit::fixtures::{context, provisioned};
 use tokio::task::JoinSet;
 
-/// How many connections to tenants' files are open: each has a descriptor of its own for the file's log, which is closed
-/// before its room is given on. (Its thread ends a moment later, so threads would be counted too many.)
+/// The number of open connections to tenants' files: each has its own descriptor of the file's log, which is closed
+/// before its permit is passed on. (Its thread ends a moment later, so a count of threads would be too high.)
 fn open_connections() -> usize {
     let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
     let files = descriptors.filter_map(|descriptor| std::fs::read_link(descriptor.ok()?.path()).ok());
-    // Contains, not ends: one that is being closed may be deleted already, and says so.
+    // Contains, not ends: the file of a closing connection may be deleted already, which the name then says.
     files
         .filter(|file| file.to_string_lossy().contains(".db-wal"))
         .filter(|file| file.parent().is_some_and(|directory| directory.ends_with("tenants")))
@@ -50,8 +50,8 @@ async fn use_all(store: &SqliteStore, tenants: &[Arc<Tenant>]) -> usize {
     most.max(open_connections())
 }
 
-/// 2,000 tenants are served by at most 64 open connections. On one thread, so that no room is given on while they are
-/// counted.
+/// 2,000 tenants are served by at most 64 open connections. On one thread, so that no permit is passed on during the
+/// count.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn two_thousand_tenants_share_sixty_four_connections() {
@@ -61,7 +61,7 @@ async fn two_thousand_tenants_share_sixty_four_connections() {
     let builder = SqliteStore::builder(&common::url(&directory))
         .max_open_connections(BOUND)
         .acquire_timeout(Duration::from_secs(60))
-        // What is measured is the number of connections, not the disk.
+        // The test measures the number of connections, not the disk.
         .synchronous(Synchronous::Normal);
     let store = open(builder).await;
 
@@ -73,7 +73,7 @@ async fn two_thousand_tenants_share_sixty_four_connections() {
     assert!((BOUND / 2..=BOUND).contains(&most), "{most} connections were open at once");
 }
 
-/// The control of the test above: with a wider bound the same measure sees more.
+/// The control of the test above: with a wider limit the same measure finds more.
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn a_wider_bound_is_seen() {
@@ -90,7 +90,7 @@ async fn a_wider_bound_is_seen() {
     assert!(most > 200, "only {most} connections were open");
 }
 
-/// A store that is dropped closes its files, those that are in use as they come back.
+/// A dropped store closes its files; files in use close when they are returned.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn dropping_a_store_closes_its_files() {
@@ -109,7 +109,7 @@ async fn dropping_a_store_closes_its_files() {
     }
 }
 
-/// Whoever finds no room within the bound is told to come again, and nothing is lost for others.
+/// A unit without a permit within the timeout is refused as overloaded, and no permit is lost.
 #[tokio::test]
 async fn waiting_for_room_is_bounded() {
     let directory = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ async fn waiting_for_room_is_bounded() {
     store.begin(&context(&a)).await.unwrap().commit().await.unwrap();
 }
 
-/// S122: what is set on every connection, of either kind, on either plane.
+/// S122: the settings of every connection, to read or to write, on either plane.
 #[tokio::test]
 async fn s122_every_connection_has_its_pragmas() {
     let directory = tempfile::tempdir().unwrap();
@@ -152,7 +152,7 @@ async fn s122_every_connection_has_its_pragmas() {
     }
 }
 
-/// S122: 64 writers of one file take turns, and none of them sees SQLITE_BUSY.
+/// S122: 64 writers of one file run one at a time, and none of them sees SQLITE_BUSY.
 #[tokio::test(flavor = "multi_thread")]
 async fn s122_writers_take_turns() {
     let directory = tempfile::tempdir().unwrap();
@@ -180,8 +180,8 @@ async fn s122_writers_take_turns() {
     assert_eq!(notes, 640);
 }
 
-/// A nested transaction that is dropped takes back its part and no more; one that is forgotten open fails the
-/// commit rather than losing it silently.
+/// A dropped nested transaction rolls back only its own part; one that is left open fails the commit instead of
+/// losing it silently.
 #[tokio::test]
 async fn nested_transactions_are_savepoints() {
     use sqlx::Connection;
@@ -207,7 +207,7 @@ async fn nested_transactions_are_savepoints() {
     std::mem::forget(tx.conn().begin().await.unwrap());
     assert!(tx.commit().await.is_err());
     assert_eq!(count().await, 1);
-    // Rolled back to the bottom: the next borrower begins anew.
+    // Rolled back completely: the next borrower starts clean.
     store.begin(&context(&tenant)).await.unwrap().commit().await.unwrap();
     assert_eq!(
         store.read(&context(&tenant)).await.map(|tx| multitenancy_core::UnitOfWork::plane(&tx)).unwrap(),

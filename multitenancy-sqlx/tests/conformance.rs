@@ -9,7 +9,7 @@ use multitenancy_sqlx::SqliteStore;
 use multitenancy_testkit::{DurableHarness, Harness, conformance_suite, durable_suite};
 use tempfile::TempDir;
 
-/// Opens each store in a directory of its own, which lives as long as the harness.
+/// Opens each store in its own directory, which lives as long as the harness.
 #[derive(Default)]
 struct Sqlite {
     directories: Mutex<Vec<TempDir>>,

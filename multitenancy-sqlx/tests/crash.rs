@@ -1,6 +1,6 @@
-//! The process is killed at random instants (SIGKILL), and what is left is looked at.
+//! The process is killed at random instants (SIGKILL), and its data is examined.
 //!
-//! Each test runs this very binary again as the process to be killed.
+//! Each test runs this binary again as the process to kill.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
@@ -37,12 +37,12 @@ const ROLE: &str = "CRASH_TEST_ROLE";
 const DIRECTORY: &str = "CRASH_TEST_DIRECTORY";
 const READY: &str = "ready";
 
-/// In the process to be killed: its role and its directory.
+/// In the process to kill: its role and its directory.
 fn role() -> Option<(String, PathBuf)> {
     Some((std::env::var(ROLE).ok()?, std::env::var(DIRECTORY).ok()?.into()))
 }
 
-/// Runs `test` again in `role`, kills it `millis` after it is ready, and returns the lines it wrote from then on.
+/// Runs `test` again in `role`, kills it `millis` after it is ready, and returns the lines that it wrote since then.
 fn run_and_kill(test: &str, role: &str, directory: &Path, millis: u64) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
@@ -83,7 +83,7 @@ impl Event for NoteWritten {
     }
 }
 
-/// Writes notes, each with its event, from four tasks, and says which were acknowledged.
+/// Writes notes, each with its event, from four tasks, and prints the acknowledged ones.
 async fn write_notes(store: &SqliteStore, tenant: &Tenant) {
     say(READY);
     let mut writers = tokio::task::JoinSet::new();
@@ -110,7 +110,7 @@ async fn write_note(store: &SqliteStore, context: &TenantContext) -> String {
     event
 }
 
-/// What the notes of the only tenant say: the ids of their events.
+/// The content of the only tenant's notes: the ids of their events.
 async fn notes(store: &SqliteStore) -> (Tenant, BTreeSet<String>) {
     let tenant = only_tenant(store).await;
     let mut tx = store.read(&context(&tenant)).await.unwrap();
@@ -125,7 +125,8 @@ async fn only_tenant(store: &SqliteStore) -> Tenant {
     unit.tenants().find(&TenantKey::Slug("acme".parse().unwrap())).await.unwrap().unwrap()
 }
 
-/// S93, S124: killed anywhere, every acknowledged write is there, with its event; and no event without its write.
+/// S93, S124: after a kill at any instant, every acknowledged write exists with its event, and no event exists
+/// without its write.
 #[tokio::test(flavor = "multi_thread")]
 async fn s93_kill_separates_no_write_from_its_event() {
     if let Some((_, directory)) = role() {
@@ -158,11 +159,11 @@ fn diary(directory: &Path) -> PathBuf {
     directory.join("diary")
 }
 
-/// What a subscriber does with an event: it takes a moment, and writes the event down where a kill can not take it.
+/// The work of a subscriber: it takes a moment, and writes the event down where a kill cannot remove it.
 async fn write_down(diary: &Path, event: &str) {
     tokio::time::sleep(Duration::from_millis(1)).await;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(diary).unwrap();
-    // One call, so that what others write at once does not come in between.
+    // One call, so that concurrent writes cannot come in between.
     file.write_all(format!("{event}\n").as_bytes()).unwrap();
 }
 
@@ -195,7 +196,7 @@ async fn relay_at_most_once(store: &SqliteStore, tenant: &Tenant, diary: &Path) 
     }
 }
 
-/// Runs writers and a relay of `kind`, kills them, relays what is left, and counts the events that nobody was told.
+/// Runs writers and a relay of `kind`, kills them, relays the rest, and counts the undelivered events.
 async fn untold_after_a_kill(kind: &str, millis: u64) -> usize {
     let directory = tempfile::tempdir().unwrap();
     let test = "s95_kill_loses_no_event";
@@ -209,7 +210,7 @@ async fn untold_after_a_kill(kind: &str, millis: u64) -> usize {
     let _relaying = relaying(&store, directory.path());
     for _ in 0..600 {
         let mut unit = store.read(&context(&tenant)).await.unwrap();
-        // What the killed relay had claimed comes free when its lease ends: shortened here, so as not to wait.
+        // The killed relay's claims expire with its lease: shortened here, so that the test need not wait.
         if unit.outbox().pending().await.unwrap() == 0 {
             break;
         }
@@ -223,8 +224,8 @@ async fn untold_after_a_kill(kind: &str, millis: u64) -> usize {
     notes.difference(&told()).count()
 }
 
-/// S95: killed between commit and delivery, or between delivery and its record, every event is delivered all the
-/// same. A relay that forgets first loses some, so the test would see it.
+/// S95: after a kill between commit and delivery, or between delivery and its record, every event is still delivered.
+/// A relay that forgets first loses some events, so the test would detect it.
 #[tokio::test(flavor = "multi_thread")]
 async fn s95_kill_loses_no_event() {
     if let Some((role, directory)) = role() {
@@ -251,8 +252,8 @@ async fn s95_kill_loses_no_event() {
     assert!(lost > 0, "the control lost nothing: the test can not see a loss");
 }
 
-/// S116: killed anywhere while organizations are made, each is completely there or gone after the next start, and
-/// no file is left over.
+/// S116: after a kill at any instant of creating organizations, each is complete or gone after the next start, and no
+/// file is left over.
 #[tokio::test(flavor = "multi_thread")]
 async fn s116_kill_leaves_no_partial_organization() {
     if let Some((_, directory)) = role() {
@@ -286,7 +287,7 @@ async fn s116_kill_leaves_no_partial_organization() {
             let owner = unit.users().find_by_platform_user(tenant.owner_id).await.unwrap().unwrap();
             assert!(owner.is_owner);
         }
-        // `user.created` and, of signing in, two more; then one `tenant.created` each.
+        // `user.created` and two more from signing in; then one `tenant.created` each.
         assert_eq!(events as usize, 3 + tenants.len());
         let files = std::fs::read_dir(directory.path().join("tenants")).unwrap();
         let databases =

@@ -1,4 +1,4 @@
-//! S8: whichever way work comes in, it has one tenant's file.
+//! S8: every entry point leads to the file of one tenant.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
@@ -66,7 +66,7 @@ impl App {
         .await
     }
 
-    /// A new organization, and a context of it from every way in.
+    /// A new organization, and its context from every entry point.
     async fn contexts(&self, slug: &str) -> Vec<TenantContext> {
         let platform = self.tenancy.access().context(&RequestFacts::default()).await.unwrap();
         let owner = self.caller(&platform, &format!("owner-of-{slug}@example.com")).await;
@@ -96,8 +96,8 @@ impl App {
     }
 }
 
-/// S8: with each context of one tenant nothing of another is there, by no method of any repository, nor of the platform;
-/// and the application's own SQL finds this tenant's rows alone.
+/// S8: a context of one tenant reaches no row of another tenant, by any repository method of the tenant or of the
+/// platform, and the application's own SQL finds only this tenant's rows.
 #[tokio::test]
 async fn s8_no_entry_point_reaches_another_tenant() {
     let directory = tempfile::tempdir().unwrap();

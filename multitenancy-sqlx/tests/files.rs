@@ -1,4 +1,4 @@
-//! The data directory: one user, one file per plane, secrets kept private.
+//! The data directory: one process, one file per plane, private secrets.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
@@ -41,7 +41,7 @@ async fn a_secret_is_made_once_and_kept_private() {
     }
 }
 
-/// S51: a secret that was cut short or that others can read is refused, with what to do.
+/// S51: a secret that is truncated or readable by others is refused with a remedy.
 #[tokio::test]
 async fn s51_a_spoilt_secret_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ async fn s51_a_spoilt_secret_is_refused() {
     }
 }
 
-/// S123: a tenant's file is named by its id alone.
+/// S123: a tenant's file is named only by its id.
 #[tokio::test]
 async fn s123_a_file_is_named_by_the_id_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -108,7 +108,7 @@ fn s123_no_statement_attaches_a_file() {
     assert!(read > 10, "only {read} files were read");
 }
 
-/// Closing waits for the unit that is under way, refuses later ones, and leaves whole files without a WAL.
+/// Closing waits for the running unit, refuses later ones, and leaves complete files without a WAL.
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_leaves_nothing_beside_the_files() {
     let directory = tempfile::tempdir().unwrap();
@@ -121,7 +121,7 @@ async fn closing_leaves_nothing_beside_the_files() {
     };
     let mut tx = store.begin(&context(&acme)).await.unwrap();
     sqlx::query("INSERT INTO notes (text) VALUES ('late')").execute(tx.conn()).await.unwrap();
-    // A reader that lies idle, and is closed with the rest.
+    // An idle reader, which is closed with the others.
     drop(store.read(&context(&acme)).await.unwrap());
     assert_eq!(beside(), 2, "the WALs are there as long as the store is open");
 
@@ -144,7 +144,7 @@ async fn closing_leaves_nothing_beside_the_files() {
     assert_eq!(notes, ["late"]);
 }
 
-/// A file put in another one's place is refused, on either kind of connection.
+/// A file in another file's place is refused, on read and write connections.
 #[tokio::test]
 async fn swapped_files_are_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -161,8 +161,8 @@ async fn swapped_files_are_refused() {
     }
 }
 
-/// S6: a slug that is free again gets a file of its own, though the old tenant's connections were open; nothing opens with
-/// the context of the old one any more.
+/// S6: a reused slug gets a new file, although the old tenant's connections were open; the old tenant's context opens
+/// nothing any more.
 #[tokio::test]
 async fn s6_a_freed_slug_gets_a_new_file() {
     let directory = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ async fn s6_a_freed_slug_gets_a_new_file() {
     sqlx::query(note).execute(tx.conn()).await.unwrap();
     tx.commit().await.unwrap();
     drop(store.read(&context(&old)).await.unwrap());
-    // One that is still at work when its tenant goes.
+    // A unit that is running when its tenant is removed.
     let mut late = store.begin(&context(&old)).await.unwrap();
     sqlx::query(note).execute(late.conn()).await.unwrap();
 
@@ -200,7 +200,7 @@ async fn s6_a_freed_slug_gets_a_new_file() {
     assert_eq!(notes, 0);
 }
 
-/// A tenant whose file is gone is an error, not an empty tenant: neither for requests nor for migrations.
+/// A tenant whose file is missing is an error, not an empty tenant, for requests and for migrations.
 #[tokio::test]
 async fn a_missing_file_does_not_come_back_empty() {
     let directory = tempfile::tempdir().unwrap();
@@ -221,7 +221,7 @@ async fn a_missing_file_does_not_come_back_empty() {
     assert_eq!(store.read(&context(&never)).await.map(drop).unwrap_err().code(), "tenant_storage_missing");
 }
 
-/// A file that is removed while it is open takes no more writes: they would be acknowledged and lost.
+/// A file removed while it is open accepts no more writes: they would be acknowledged and lost.
 #[tokio::test]
 async fn a_file_removed_while_open_takes_no_writes() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Migrating many tenants' files: one by one, with progress, up and down.
+//! Migrating many tenants' files: one after another, with progress, up and down.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 #[path = "common/fleet.rs"]
@@ -25,7 +25,7 @@ use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 
 struct Directory {
     path: PathBuf,
-    /// Who has made it removes it.
+    /// Its creator removes it.
     _own: Option<tempfile::TempDir>,
 }
 
@@ -39,12 +39,13 @@ impl Directory {
         self.path.join("tenants").join(format!("{}.db", tenant.id))
     }
 
-    /// Behind the store's back.
+    /// Without the store's knowledge.
     async fn connection(&self, tenant: &Tenant) -> SqliteConnection {
         SqliteConnection::connect(self.file(tenant).to_str().unwrap()).await.unwrap()
     }
 
-    /// Waits for a store that was dropped: it ends its last connections in the background, and locks the directory meanwhile.
+    /// Waits for a dropped store: it closes its last connections in the background, and holds the directory's lock
+    /// meanwhile.
     async fn freed(&self) {
         let Ok(lock) = std::fs::File::open(self.path.join("lock")) else { return };
         for _ in 0..500 {
@@ -162,7 +163,7 @@ async fn e20_a_killed_run_is_completed_by_the_next() {
     killed::a_killed_run_is_completed_by_the_next(&directory, &[Isolation::Database], place, test).await;
 }
 
-/// One process has a directory; its runs may still overlap.
+/// One process uses a directory; its runs may still overlap.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_start_at_once() {
     let directory = Directory::new();
@@ -170,7 +171,7 @@ async fn many_start_at_once() {
     cases::many_start_at_once(&directory, [store.clone(), store]).await;
 }
 
-/// E20: whoever is served while tenants go down and up again sees the program's version, and nothing between.
+/// E20: while tenants are migrated down and up again, each unit sees the program's version and no intermediate one.
 #[tokio::test(flavor = "multi_thread")]
 async fn e20_no_unit_sees_another_version() {
     let directory = Directory::new();

@@ -1,4 +1,4 @@
-//! Bringing many tenants' files to a new schema.
+//! Migrating many tenants' files to a new schema.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 #[expect(dead_code, reason = "each test binary uses its part")]
@@ -17,7 +17,7 @@ async fn opened(directory: &tempfile::TempDir, statements: &[&'static str]) -> S
     common::open_with(SqliteStore::builder(&url(directory)), statements).await
 }
 
-/// E20: at another schema than the program's, a tenant is not served.
+/// E20: a tenant at another schema than the program's is not served.
 async fn assert_outdated(store: &SqliteStore, tenant: &Tenant) {
     for outcome in
         [store.begin(&context(tenant)).await.map(drop), store.read(&context(tenant)).await.map(drop)]
@@ -55,7 +55,7 @@ async fn new_migration_reaches_every_tenant_once() {
     for tenant in &tenants {
         assert!(has_author(&store, tenant).await);
     }
-    // A tenant made from now on has it too.
+    // A tenant created from now on has it too.
     assert!(has_author(&store, &provisioned(&store, "newcomer").await).await);
     drop(store);
 
@@ -66,7 +66,8 @@ async fn new_migration_reaches_every_tenant_once() {
     assert_eq!(before, after, "those that are current are not opened");
 }
 
-/// A tenant that can not be migrated is named, and the others are migrated all the same; mended, it is made up for.
+/// A tenant that cannot be migrated is named, and the others are still migrated; after the fix, the next run migrates
+/// it.
 #[tokio::test]
 async fn one_failure_does_not_stop_the_others() {
     let directory = tempfile::tempdir().unwrap();
@@ -96,8 +97,8 @@ async fn one_failure_does_not_stop_the_others() {
     assert!(has_author(&store, &tenants[2]).await);
 }
 
-/// E20: a file restored from an older backup is refused, and brought forward by the next migration, although the
-/// registry believed it current.
+/// E20: a file restored from an older backup is refused, and migrated by the next run, although the registry recorded
+/// it as current.
 #[tokio::test]
 async fn e20_a_restored_file_is_brought_forward() {
     let directory = tempfile::tempdir().unwrap();
@@ -119,7 +120,7 @@ async fn e20_a_restored_file_is_brought_forward() {
     assert!(has_author(&store, &tenant).await);
 }
 
-/// E20: neither is the registry served at another schema; opening a store does not change it.
+/// E20: the registry is not served at another schema either; opening a store does not change it.
 #[tokio::test]
 async fn e20_an_outdated_registry_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -137,7 +138,7 @@ async fn in_file(store: &SqliteStore, tenant: &Tenant, sql: &'static str) {
     tx.commit().await.unwrap();
 }
 
-/// A migration that was changed after it had run is an error, not a silent difference.
+/// A migration edited after it ran is an error, not a silent difference.
 #[tokio::test]
 async fn an_edited_migration_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -148,7 +149,7 @@ async fn an_edited_migration_is_refused() {
     assert!(store.migrate().await.unwrap_err().to_string().contains(&tenant.id.to_string()));
 }
 
-/// The application's history is its own: version 1 of both does not collide, and neither do the tables.
+/// The application has its own history: version 1 of both does not collide, and neither do the tables.
 #[tokio::test]
 async fn the_application_has_a_history_of_its_own() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! S61, S70: whoever reads the database gets in with nothing of it.
+//! S61, S70: a reader of the database cannot sign in with any stored value.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod common;
@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 
 const PASSWORD: &str = "lintel-walnut-46-orbit";
 
-/// Every table there is, on either plane. A new one is missed by the test until it stands here.
+/// Every table on either plane. The test ignores a new table until it is listed here.
 const TABLES: &[(&str, &str)] = &[
     ("_sqlx_migrations", "SELECT * FROM _sqlx_migrations"),
     ("multitenancy_audit", "SELECT * FROM multitenancy_audit"),
@@ -78,7 +78,7 @@ async fn values_of_control(store: &SqliteStore) -> BTreeSet<Vec<u8>> {
     values(unit.conn()).await
 }
 
-/// What a thief may make of a stored value: its texts and its spellings, whole and by their parts.
+/// The strings that a thief can derive from a stored value: its texts and encodings, whole and in parts.
 fn spellings(value: &[u8]) -> BTreeSet<String> {
     let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut spellings =
@@ -91,7 +91,7 @@ fn spellings(value: &[u8]) -> BTreeSet<String> {
     spellings
 }
 
-/// The forms in which a token might be found: as it is, its random part, and that part's bytes, also written as hex.
+/// The forms of a token to search for: the token, its random part, and the bytes of that part, also as hex.
 fn forms(token: &str) -> Vec<Vec<u8>> {
     let secret = token.rsplit('.').next().unwrap();
     let bytes = URL_SAFE_NO_PAD.decode(secret).unwrap();
@@ -106,12 +106,12 @@ fn forms(token: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-/// A text with a character for each byte, to search in.
+/// A text with one character per byte, to search in.
 fn searchable(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// The tokens of which some form stands in one of the values.
+/// The tokens with a form in one of the values.
 fn found<'a>(values: &BTreeSet<Vec<u8>>, tokens: &'a [String]) -> Vec<&'a str> {
     let values: Vec<String> = values.iter().map(|value| searchable(value)).collect();
     let stored = |form: Vec<u8>| {
@@ -121,7 +121,7 @@ fn found<'a>(values: &BTreeSet<Vec<u8>>, tokens: &'a [String]) -> Vec<&'a str> {
     tokens.iter().filter(|token| forms(token).into_iter().any(stored)).map(String::as_str).collect()
 }
 
-/// All files under a directory, as they are, but for the secrets.
+/// The raw content of all files under a directory, except the secrets.
 fn files(directory: &Path) -> BTreeSet<Vec<u8>> {
     let entries =
         [directory.to_owned(), directory.join("tenants")].map(|path| std::fs::read_dir(path).unwrap());
@@ -156,7 +156,7 @@ impl App {
         let email = "ada@example.com".to_owned();
         let registration =
             Registration { email: email.parse().unwrap(), password: PASSWORD.into(), full_name: None };
-        // The second time they are there.
+        // The second time, they exist.
         drop(self.tenancy.accounts().register(realm, registration).await);
         let credentials = Credentials { email, password: PASSWORD.into() };
         self.tenancy
@@ -173,8 +173,8 @@ impl App {
     }
 }
 
-/// S61: no stored value is, holds or makes up a token: neither the live ones nor the spent ones are found in any form,
-/// and every value of every column, in every spelling, is refused as a refresh token and as an access token.
+/// S61: no stored value is, contains or composes a token: no form of a live or a used token is found, and every value
+/// of every column, in every encoding, is refused as a refresh token and as an access token.
 #[tokio::test]
 async fn s61_database_contains_no_token() {
     let directory = tempfile::tempdir().unwrap();
@@ -198,7 +198,7 @@ async fn s61_database_contains_no_token() {
     let planes: Vec<String> = app.realms.iter().map(|realm| realm.plane().to_string()).collect();
     let mut offered = 0;
     for spelling in values.iter().flat_map(|value| spellings(value)).collect::<BTreeSet<_>>() {
-        // As it is, and in the place of a token's random part.
+        // As it is, and in place of a token's random part.
         let made_up = planes.iter().map(|plane| format!("rt.{plane}.{spelling}"));
         for token in made_up.chain([spelling.clone()]) {
             let refused = app.refresh(&token).await.unwrap_err();
@@ -214,7 +214,7 @@ async fn s61_database_contains_no_token() {
     }
     assert!(offered > 1_000, "only {offered} were offered");
 
-    // The controls: the real ones are accepted, and one that is stored is found, in each form.
+    // The controls: real tokens are accepted, and a stored token is found, in each form.
     for signed_in in &live {
         app.tenancy
             .access()
@@ -239,8 +239,8 @@ async fn s61_database_contains_no_token() {
     }
 }
 
-/// S70: a refresh token is good for refreshing, on its plane, once: it is no access token nor the other way round; no
-/// other plane takes it, named or written into it; its successor makes it worthless.
+/// S70: a refresh token works only to refresh, on its plane, once: it is not an access token, and an access token is
+/// not a refresh token; no other plane accepts it, whether named or written into it; its successor invalidates it.
 #[tokio::test]
 async fn s70_token_works_for_one_purpose_and_plane() {
     let directory = tempfile::tempdir().unwrap();
@@ -274,7 +274,7 @@ async fn s70_token_works_for_one_purpose_and_plane() {
     }
 }
 
-/// S62, S70: of fifty who present one token at once, one gets a successor.
+/// S62, S70: of fifty concurrent uses of one token, one gets a successor.
 #[tokio::test(flavor = "multi_thread")]
 async fn s70_concurrent_refresh_succeeds_once() {
     let directory = tempfile::tempdir().unwrap();

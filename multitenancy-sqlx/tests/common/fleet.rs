@@ -1,4 +1,4 @@
-//! What holds of migrating many tenants, on every engine.
+//! The guarantees of migrating many tenants, on every engine.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -17,7 +17,7 @@ use sqlx::migrate::{MigrationType, Migrator};
 
 use crate::migrator::{migration, migrations};
 
-/// Where programs with other migrations find the same tenants.
+/// The place where programs with other migrations find the same tenants.
 #[async_trait]
 pub trait Deployment: Sync {
     fn isolation(&self) -> Isolation;
@@ -25,26 +25,26 @@ pub trait Deployment: Sync {
     /// The version of the program with these migrations.
     async fn open(&self, migrations: Migrator) -> Arc<dyn Store>;
 
-    /// Lets the program go, if only one can run at a time.
+    /// Closes the program, if only one can run at a time.
     fn close(&self, store: Arc<dyn Store>);
 
-    /// Runs SQL in a tenant's storage, behind the programs' back.
+    /// Runs SQL in a tenant's storage, without the programs' knowledge.
     async fn sql(&self, tenant: &Tenant, sql: &'static str);
 
-    /// Takes a tenant's storage away, and brings it back.
+    /// Removes a tenant's storage, and restores it.
     async fn hide(&self, tenant: &Tenant, hidden: bool);
 
-    /// How many tenants to do it with.
+    /// The number of tenants in each test.
     fn size(&self) -> usize;
 
-    /// Makes the first table of the application.
+    /// Creates the application's first table.
     fn first(&self) -> &'static str;
 
-    /// Makes the second one, of tags.
+    /// Creates the second table, of tags.
     fn tags(&self) -> &'static str;
 }
 
-/// The application's migrations, each with what takes it back.
+/// The application's migrations, each with its down script.
 pub fn reversible(scripts: &[(&'static str, &'static str)]) -> Migrator {
     let each = |(index, (up, down)): (usize, &(&'static str, &'static str))| {
         [(MigrationType::ReversibleUp, *up), (MigrationType::ReversibleDown, *down)]
@@ -112,7 +112,8 @@ async fn assert_served(store: &dyn Store, tenants: &[Tenant]) {
 
 const UPGRADING: Option<&str> = Some("tenant_upgrading");
 
-/// E20: one of many fails. The others are migrated, it is named with its cause and refused; mended, it is made up for.
+/// E20: one of many tenants fails. The others are migrated; the failed one is named with its cause and refused. After
+/// the fix, the next run migrates it.
 pub async fn e20_one_failing_tenant_does_not_stop_others(deployment: &dyn Deployment) {
     let n = deployment.size();
     let store = deployment.open(migrations(&[deployment.first()])).await;
@@ -157,7 +158,7 @@ pub async fn e20_one_failing_tenant_does_not_stop_others(deployment: &dyn Deploy
     assert_served(&*store, &tenants).await;
 }
 
-/// E20: a run that is dropped after any of its items leaves nothing half-made, and the next one completes it.
+/// E20: a run dropped after any of its items leaves no partial state, and the next run completes it.
 pub async fn e20_a_dropped_run_is_completed_by_the_next(deployment: &dyn Deployment) {
     const N: usize = 5;
     let store = deployment.open(three(deployment, 3)).await;
@@ -181,8 +182,8 @@ pub async fn e20_a_dropped_run_is_completed_by_the_next(deployment: &dyn Deploym
     }
 }
 
-/// Those that are recorded as current are not touched: their storage may even be away. The control: with something to do
-/// it is missed, and not made anew.
+/// Tenants recorded as current are not touched: their storage may even be missing. The control: with work to do,
+/// missing storage is an error and is not created again.
 pub async fn current_tenants_are_not_touched(deployment: &dyn Deployment) {
     let store = deployment.open(three(deployment, 1)).await;
     let tenants = tenants(&*store, deployment.isolation(), 3).await;
@@ -204,7 +205,8 @@ pub async fn current_tenants_are_not_touched(deployment: &dyn Deployment) {
     assert_served(&*store, &tenants).await;
 }
 
-/// What was edited after it was applied, or is missing from the program, is named tenant by tenant, and stops that one.
+/// A migration that was edited after it was applied, or is missing from the program, is reported per tenant, and
+/// stops only that tenant.
 pub async fn drift_is_reported_and_stops_its_tenant(deployment: &dyn Deployment) {
     let store = deployment.open(three(deployment, 2)).await;
     let tenants = tenants(&*store, deployment.isolation(), 3).await;
@@ -245,8 +247,8 @@ pub async fn drift_is_reported_and_stops_its_tenant(deployment: &dyn Deployment)
     assert_eq!(state(&*store, &tenants[1]).await.pending, 1, "nothing was applied");
 }
 
-/// Up, down, to a version, status and history, for one and for all. What is not at the program's version is refused at
-/// once, also by the process that brought it there, and served by the program whose version it is.
+/// Up, down, to a version, status and history, for one tenant and for all. A tenant at another version than the
+/// program's is refused at once, also by the process that migrated it, and served by the program of that version.
 pub async fn tenants_go_up_and_down(deployment: &dyn Deployment) {
     let isolation = deployment.isolation();
     let store = deployment.open(three(deployment, 3)).await;
@@ -266,7 +268,7 @@ pub async fn tenants_go_up_and_down(deployment: &dyn Deployment) {
         let state = state(&*store, first).await;
         assert_eq!((state.applied, state.newest, state.pending, state.current), (1, 3, 2, false));
         assert_eq!(store.fleet().history(first.id).await.unwrap().len(), 1);
-        // One down for all is the same step for each: who is below already stays.
+        // One step down for all is the same step for each: a tenant already below it stays.
         let report = migrate(&*store, &to(Target::Previous)).await;
         assert_eq!((report.skipped, report.migrated, report.failed.len()), (0, 3, 0));
         let report = migrate(&*store, &only(first, Target::Newest)).await;
@@ -315,7 +317,7 @@ pub async fn tenants_go_up_and_down(deployment: &dyn Deployment) {
     assert_served(&*newer, &tenants).await;
 }
 
-/// What has no script to take it back is refused before anything is changed.
+/// A migration without a down script is refused before any change.
 pub async fn irreversible_migration_stays(deployment: &dyn Deployment) {
     let scripts = [deployment.first(), "ALTER TABLE notes ADD COLUMN author TEXT", deployment.tags()];
     let mut migrations = migrations(&scripts).migrations.to_vec();
@@ -327,11 +329,11 @@ pub async fn irreversible_migration_stays(deployment: &dyn Deployment) {
     let told = report.failed[0].error.to_string();
     assert!(told.starts_with("migration 2 (step 2) cannot be reverted"), "{told}");
     assert_served(&*store, &tenants).await;
-    // The control: its neighbour can be.
+    // The control: its neighbour can be reverted.
     assert_eq!(migrate(&*store, &to(Target::Previous)).await.migrated, 2);
 }
 
-/// Many may start at once: each tenant is migrated by one of them, and all of them succeed.
+/// Several runs may start at once: each tenant is migrated by one of them, and all of them succeed.
 pub async fn many_start_at_once(deployment: &dyn Deployment, stores: [Arc<dyn Store>; 2]) {
     let tenants = tenants(&*stores[0], deployment.isolation(), 3).await;
     for round in 0..smoke_or(5, 20) {

@@ -1,4 +1,4 @@
-//! A process that migrates many tenants is killed (SIGKILL) at random instants: it is this very test, run again.
+//! A process that migrates many tenants is killed (SIGKILL) at random instants. The process is this test, run again.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -18,27 +18,27 @@ use super::cases::{Deployment, migrate, refusal, status, three, to};
 const PLACE: &str = "KILLED_FLEET_PLACE";
 const VERSION: &str = "KILLED_FLEET_VERSION";
 const TENANTS: usize = 40;
-/// Of the tenants' table, at each version of [`three`].
+/// The columns of the tenant's table, at each version of [`three`].
 const COLUMNS: [&[&str]; 4] =
     [&[], &["id", "text"], &["author", "id", "text"], &["author", "id", "mood", "text"]];
 
-/// What the tests can see of the tenants' storage, whoever migrates it.
+/// The tests' view of the tenants' storage.
 #[async_trait]
 pub trait Storage: Deployment {
-    /// Waits until nobody works on it any more: a server takes a moment to notice that a process was killed.
+    /// Waits until no process works on it: a server notices a killed client after a moment.
     async fn settled(&self, tenants: &[Tenant]);
 
-    /// The columns of the tenant's notes, in alphabetical order, but for what a deployment adds of its own.
+    /// The columns of the tenant's notes, in alphabetical order, without those that a deployment adds.
     async fn columns(&self, tenant: &Tenant) -> Vec<String>;
 
-    /// Writes a note that says the tenant's slug.
+    /// Writes a note with the tenant's slug.
     async fn write(&self, tenant: &Tenant);
 
-    /// What the tenant's notes say.
+    /// The content of the tenant's notes.
     async fn notes(&self, tenant: &Tenant) -> Vec<String>;
 }
 
-/// In the process to be killed: where the tenants are.
+/// In the process to kill: the place of the tenants.
 pub fn place() -> Option<String> {
     std::env::var(PLACE).ok()
 }
@@ -49,7 +49,7 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-/// The process to be killed: migrates all, and says each that is done.
+/// The process to kill: migrates all, and prints each completed tenant.
 pub async fn migrate_and_tell(store: &dyn Store) {
     let version: i64 = std::env::var(VERSION).unwrap().parse().unwrap();
     let options = FleetOptions { at_once: 3, ..to(Target::Version(version)) };
@@ -60,7 +60,8 @@ pub async fn migrate_and_tell(store: &dyn Store) {
     }
 }
 
-/// Runs `test` again in `place`, kills it so long after it has done so many tenants, and returns how many it had done.
+/// Runs `test` again in `place`, kills it this long after it has completed this many tenants, and returns how many it
+/// completed.
 fn run_and_kill(test: &str, place: &str, version: i64, done: u64, after: Duration) -> usize {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
@@ -79,8 +80,9 @@ fn run_and_kill(test: &str, place: &str, version: i64, done: u64, after: Duratio
     before + lines.filter(told).count()
 }
 
-/// What every process that comes after must find, wherever the last one was killed: each tenant is at a version and not
-/// between two, with the tables of that version, and is served if that is the program's and refused if not.
+/// The state that every later process must find after a kill at any instant: each tenant is at a version and not
+/// between two, with the tables of that version, and is served if that is the program's version and refused
+/// otherwise.
 async fn assert_whole(storage: &dyn Storage, store: &dyn Store, tenants: &[Tenant]) -> usize {
     let mut served = 0;
     for found in status(store).await {
@@ -99,8 +101,9 @@ async fn assert_whole(storage: &dyn Storage, store: &dyn Store, tenants: &[Tenan
     served
 }
 
-/// E20, S124: killed anywhere on the way down and on the way up, a fleet is completed by the next process: every tenant is
-/// at the newest version, none half-migrated, and none was served at another version in between. Nothing of theirs is lost.
+/// E20, S124: after a kill at any instant on the way down and up, the next process completes the fleet: every tenant
+/// is at the newest version, none partly migrated, and none was served at another version in between. No data is
+/// lost.
 pub async fn a_killed_run_is_completed_by_the_next(
     storage: &dyn Storage,
     isolations: &[Isolation],
@@ -126,7 +129,7 @@ pub async fn a_killed_run_is_completed_by_the_next(
             store = storage.open(three(storage, 3)).await;
             assert_whole(storage, &*store, &tenants).await;
         }
-        // Looking makes no tenant current that was not: who comes after the kill may be the one that migrates.
+        // Reading the status makes no tenant current: the next process may be the one that migrates.
         storage.close(store);
         run_and_kill(test, place, 1, random.number(0..TENANTS as u64), Duration::ZERO);
         storage.settled(&tenants).await;

@@ -1,4 +1,4 @@
-//! Connections on which questions and answers have come apart, and such as give no answer at all.
+//! Connections whose answers no longer match their messages, and connections without answers.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn names(store: &PgStore, tenant: &TenantContext) -> String {
     value(tx.conn(), "SELECT coalesce(string_agg(name, ',' ORDER BY name), '') FROM projects").await.unwrap()
 }
 
-/// Two tenants who each know what is theirs.
+/// Two tenants that can each identify their own data.
 async fn two(stage: &Stage) -> [TenantContext; 2] {
     let mut both = Vec::new();
     for slug in ["acme", "globex"] {
@@ -45,8 +45,8 @@ async fn two(stage: &Stage) -> [TenantContext; 2] {
     both.try_into().unwrap()
 }
 
-/// S29: sqlx does not count the answers to COPY. A unit in which one has failed is not acknowledged, because it is not
-/// committed. The control: on sqlx alone, COMMIT is said to be done.
+/// S29: sqlx does not count the answers to COPY. A unit with a failed COPY is not acknowledged, because it is not
+/// committed. The control: sqlx alone reports the COMMIT as done.
 #[tokio::test]
 async fn s29_a_failed_copy_is_not_committed() {
     let stage = Stage::new().await;
@@ -71,15 +71,15 @@ async fn s29_a_failed_copy_is_not_committed() {
     assert_eq!(rows, 0);
 }
 
-/// A failed COPY in a savepoint leaves the transaction as it was, and each answer belonging to an earlier question.
+/// A failed COPY in a savepoint leaves the transaction as it was, and each answer belongs to an earlier message.
 async fn fall_behind(tx: &mut PgTransaction) {
     run(tx.conn(), "SAVEPOINT s").await.unwrap();
     assert!(tx.conn().copy_out_raw("COPY nowhere TO STDOUT").await.is_err());
     run(tx.conn(), "ROLLBACK TO s").await.unwrap();
 }
 
-/// S29: an answer to something else is not taken for that of COMMIT, however much it looks like it: neither success when
-/// nothing is committed, nor a failure that could be tried again when it is.
+/// S29: the answer to another message is not taken for COMMIT's answer, even if it looks like it: neither success
+/// when nothing is committed, nor a retryable failure when the unit is committed.
 #[tokio::test]
 async fn s29_a_commit_that_hears_other_answers_is_unknown() {
     /// What is asked after the connection has fallen behind, so often; and what the COMMIT does.
@@ -114,7 +114,7 @@ async fn s29_a_commit_that_hears_other_answers_is_unknown() {
     }
 }
 
-/// E3: an export that fails after its first rows leaves its error unread: it is nobody else's to read.
+/// E3: an export that fails after its first rows leaves its error unread: no other unit reads it.
 #[tokio::test]
 async fn e3_unread_error_does_not_reach_the_next_tenant() {
     let stage = Stage::new().await;
@@ -131,7 +131,7 @@ async fn e3_unread_error_does_not_reach_the_next_tenant() {
     }
 }
 
-/// S28: whatever became of an export on it, the next unit's answers are its own.
+/// S28: after any outcome of an export on its connection, the next unit gets its own answers.
 #[tokio::test]
 async fn s28_the_next_unit_has_its_own_answers() {
     let stage = Stage::new().await;
@@ -164,8 +164,8 @@ async fn s28_the_next_unit_has_its_own_answers() {
     }
 }
 
-/// A type of the application has another identity in each schema: what a connection has learnt in one is not used in
-/// another.
+/// A type of the application has another identity in each schema: a connection does not use the types of one schema
+/// in another.
 #[tokio::test]
 async fn types_are_those_of_the_tenants_own_schema() {
     #[derive(Debug, PartialEq, sqlx::Type)]
@@ -196,8 +196,8 @@ async fn types_are_those_of_the_tenants_own_schema() {
     }
 }
 
-/// E8: a server that does not answer keeps nobody longer than the bound, neither who begins, on its idle connections and new
-/// ones alike, nor who commits; when it goes on, so does the store.
+/// E8: a server that does not answer delays a unit no longer than the limit, at BEGIN, on idle and on new
+/// connections, and at COMMIT; when the server answers again, the store works again.
 #[tokio::test(flavor = "multi_thread")]
 async fn e8_a_server_that_hangs_is_waited_for_briefly() {
     const WAIT: Duration = Duration::from_secs(2);
@@ -209,7 +209,7 @@ async fn e8_a_server_that_hangs_is_waited_for_briefly() {
     let tenant = context(&tenant);
     let mut writing = store.begin(&tenant).await.unwrap();
     run(writing.conn(), "SELECT 1").await.unwrap();
-    // Idle ones, and room for more.
+    // Idle connections, and permits for more.
     let held = (store.read(&tenant).await.unwrap(), store.read(&tenant).await.unwrap());
     drop(held);
     server.freeze(true).unwrap();
@@ -230,7 +230,7 @@ async fn e8_a_server_that_hangs_is_waited_for_briefly() {
     }
 }
 
-/// A connection that the server has ended while it was idle is replaced, whatever it was ended for.
+/// A connection that the server ended while it was idle is replaced, for any reason of the end.
 #[tokio::test]
 async fn an_idle_connection_that_was_ended_is_replaced() {
     let stage = Stage::new().await;

@@ -1,5 +1,5 @@
-//! An application's own tables beside the framework's, in each isolation: its migrations have histories of their own, and
-//! its SQL names no tenant.
+//! An application's own tables beside the framework's, in each isolation: its migrations have their own histories,
+//! and its SQL names no tenant.
 
 use multitenancy_core::{ControlContext, Isolation, TenantContext, UnitOfWork};
 use multitenancy_sqlx::{PgStore, PgStoreBuilder};
@@ -28,7 +28,7 @@ fn builder(server: &Server, tenant: &[&'static str]) -> PgStoreBuilder {
         .tenant_migrations(migrations(tenant))
 }
 
-/// An application's store in a database of its own.
+/// An application's store in its own database.
 async fn application(tenant: &[&'static str]) -> (Server, PgStore) {
     let server = Server::new(Isolation::Shared);
     drop(server.open().await);
@@ -91,7 +91,7 @@ async fn application_rows_belong_to_one_tenant() {
     }
 }
 
-/// The control: with its guard taken off, one tenant's rows are seen by another that shares the table.
+/// The control: without its guard, one tenant's rows are visible to another that shares the table.
 #[tokio::test]
 async fn an_unprotected_table_would_be_seen() {
     let (server, store) = application(&[PROJECTS]).await;
@@ -105,7 +105,7 @@ async fn an_unprotected_table_would_be_seen() {
     assert_eq!(names(&store, &globex).await, ["Rocket"]);
 }
 
-/// The application's tables of the control plane are there, and work inside a tenant sees none of them.
+/// The application's tables of the control plane exist, and units inside a tenant see none of them.
 #[tokio::test]
 async fn tenants_do_not_see_the_control_plane_tables() {
     let (_server, store) = application(&[PROJECTS]).await;
@@ -127,7 +127,7 @@ async fn tenants_do_not_see_the_control_plane_tables() {
                 None
             }
         };
-        // A database of its own does not have the table at all.
+        // A tenant's own database lacks the table completely.
         assert_eq!(seen, if isolation == Isolation::Database { None } else { Some(0) }, "{isolation}");
     }
     let mut tx = store.read_control(&ControlContext::system("test")).await.unwrap();
@@ -135,8 +135,8 @@ async fn tenants_do_not_see_the_control_plane_tables() {
     assert_eq!(plans, 1);
 }
 
-/// Each schema has the application's history under sqlx's own name and the framework's beside it, and a new migration is
-/// brought to all tenants, which keep their rows.
+/// Each schema has the application's history under sqlx's own name and the framework's beside it. A new migration
+/// reaches all tenants, which keep their rows.
 #[tokio::test]
 async fn histories_are_separate_and_go_on() {
     let (server, store) = application(&[PROJECTS]).await;
@@ -162,7 +162,8 @@ async fn histories_are_separate_and_go_on() {
     }
 }
 
-/// The application's histories in a tenant's place, with how many migrations each counts; the framework's is there besides.
+/// The application's histories in a tenant's place, each with its number of migrations; the framework's history is
+/// there too.
 async fn histories(server: &Server, context: &TenantContext) -> Vec<(String, i64)> {
     let tenant = context.tenant();
     let own = format!("tenant_{}", tenant.id.as_uuid().simple());

@@ -1,4 +1,4 @@
-//! What `cargo xtask audit` runs, as a process of its own: this very test, run again.
+//! `cargo xtask audit` as its own process: this test, run again.
 
 #[expect(dead_code, reason = "its main is another program's")]
 #[path = "../../examples/audit.rs"]
@@ -23,7 +23,7 @@ fn run(arguments: &str, url: &str) -> Output {
         .unwrap()
 }
 
-/// Its exit code, and all it has said; never a password.
+/// Its exit code and its whole output, which never contains a password.
 fn said(output: &Output) -> (Option<i32>, String) {
     let said =
         [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said).into_owned()).concat();
@@ -31,8 +31,8 @@ fn said(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), said)
 }
 
-/// S10: 0 for a healthy database, 1 for an unsafe one, whose faults are told each with the statement that mends it. The URL
-/// is the environment's, where nobody else sees its password, or an argument.
+/// S10: 0 for a healthy database, 1 for an unsafe one; each fault is printed with the statement that fixes it. The
+/// URL comes from the environment, where other users cannot see its password, or from an argument.
 #[tokio::test]
 async fn audit_prints_each_fault_and_its_fix() {
     if let Ok(arguments) = std::env::var(ARGUMENTS) {
@@ -67,7 +67,7 @@ async fn audit_prints_each_fault_and_its_fix() {
     }
     assert_eq!(said(&run(&options, &url)).0, Some(0), "mended");
 
-    // What can not be looked at is not safe.
+    // A database that cannot be examined is not safe.
     for (arguments, url, why) in [
         ("", "", "DATABASE_URL names no database"),
         ("--login", &*url, "--login needs a value"),

@@ -12,7 +12,7 @@ use std::{
 
 use sqlx::postgres::PgConnectOptions;
 
-/// In front of a server, in transaction mode. It goes when it is dropped.
+/// A PgBouncer before a server, in transaction mode. It stops when dropped.
 pub struct PgBouncer {
     process: Child,
     server: String,
@@ -21,8 +21,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// In front of the server that `url` names, with so many connections to each of its databases, and with settings of
-    /// its own besides.
+    /// Starts before the server of `url`, with this many connections to each of its databases, and with extra
+    /// settings.
     pub fn start(url: &str, size: usize, settings: &str) -> Self {
         let program =
             find().or_else(install).expect("the tests need PgBouncer: install the package pgbouncer");
@@ -82,12 +82,12 @@ fn find() -> Option<PathBuf> {
     places.into_iter().map(|place| place.join("pgbouncer")).find(|program| program.is_file())
 }
 
-/// Debian's package, where we may.
+/// Debian's package, where installing is permitted.
 fn install() -> Option<PathBuf> {
     if is_root() {
         for arguments in [&["-q", "update"][..], &["-q", "-y", "install", "pgbouncer"]] {
             let mut apt = Command::new("apt-get");
-            // Other tests may be at it.
+            // Other tests may be installing it.
             apt.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments);
             apt.env("DEBIAN_FRONTEND", "noninteractive").output().ok()?;
         }
