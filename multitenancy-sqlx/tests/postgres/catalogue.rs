@@ -1,4 +1,4 @@
-//! What the framework's own tables and functions are, read from the catalogue of a migrated database.
+//! The framework's own tables and functions, read from the catalogue of a migrated database.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use crate::{
     stage::{Stage, run},
 };
 
-/// Of the framework's columns the one that counts: the place of an event in its plane's queue. It stays inside; that it
-/// is in no answer is `e4_no_identifier_in_the_document_is_a_number`, in `multitenancy-axum`.
+/// The framework's only counting column: the position of an event in its plane's queue. It is internal;
+/// `e4_no_identifier_in_the_document_is_a_number`, in `multitenancy-axum`, proves that no answer contains it.
 const COUNTING: &str = "multitenancy_outbox.sequence";
 
-/// Every column that draws from a sequence, by identity, by its default or by owning one, in whatever schema it is.
+/// Every column that draws from a sequence, by identity, by its default or by owning one, in any schema.
 const COUNTED: &str = "SELECT DISTINCT c.relname || '.' || a.attname FROM pg_attribute AS a \
     JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') \
     JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
@@ -24,7 +24,7 @@ const COUNTED: &str = "SELECT DISTINCT c.relname || '.' || a.attname FROM pg_att
         OR EXISTS (SELECT FROM pg_depend JOIN pg_class AS s ON s.oid = objid AND s.relkind = 'S' \
             WHERE classid = 'pg_class'::regclass AND refobjid = a.attrelid AND refobjsubid = a.attnum))";
 
-/// Every column of a key that is a number.
+/// Every numeric column of a key.
 const NUMBERED: &str = "SELECT DISTINCT c.relname || '.' || a.attname FROM pg_constraint AS k \
     JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' \
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = ANY (k.conkey) \
@@ -40,16 +40,16 @@ async fn databases(stage: &Stage) -> [PgConnection; 2] {
     [stage.connection().await, PgConnection::connect(&url(&own)).await.unwrap()]
 }
 
-/// What `sql` finds among the framework's tables, and among the application's.
+/// The results of `sql` among the framework's tables, and among the application's.
 async fn found(connection: &mut PgConnection, sql: &'static str) -> (BTreeSet<String>, BTreeSet<String>) {
     let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await.unwrap();
-    // Histories of migrations are numbered by who writes them, and no unit of work reads one.
+    // The author numbers a history of migrations, and no unit of work reads one.
     let found = found.into_iter().filter(|column| !column.ends_with("migrations.version"));
     found.partition(|column| column.starts_with("multitenancy_"))
 }
 
-/// E4: nothing that names a row of the framework outside is drawn from a sequence, whose gaps would tell how much others
-/// write. The control is the application's table of entries, which counts and is found by the same look.
+/// E4: no public identifier of the framework's rows comes from a sequence, whose gaps would show how much others
+/// write. The control is the application's table of entries, which counts and is found by the same query.
 #[tokio::test]
 async fn e4_no_identifier_of_the_framework_counts() {
     let stage = Stage::new().await;
@@ -62,7 +62,7 @@ async fn e4_no_identifier_of_the_framework_counts() {
     }
 }
 
-/// The control: a sequence that a column of the framework comes to draw from is found, owned or not.
+/// The control: a sequence used by a column of the framework is found, owned or not.
 #[tokio::test]
 async fn e4_control_a_column_that_counts_is_found() {
     let stage = Stage::new().await;
@@ -81,16 +81,16 @@ async fn e4_control_a_column_that_counts_is_found() {
     }
 }
 
-/// Every function outside of the system's schemas: its name, whether it runs with its owner's rights, whether anybody may
-/// have it run, and whether somebody else's search path reaches into it.
+/// Every function outside the system's schemas: its name, whether it runs with its owner's rights, whether PUBLIC may
+/// execute it, and whether the caller's search path affects it.
 const FUNCTIONS: &str = "SELECT p.oid::regprocedure::text, prosecdef, \
         EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0), \
         prosqlbody IS NULL AND NOT coalesce(array_to_string(proconfig, ',') LIKE 'search_path=%', false) \
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace \
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'";
 
-/// S18: of the framework's functions none runs with its owner's rights, one is for everybody, and none reads the search
-/// path of whoever calls it.
+/// S18: no function of the framework runs with its owner's rights, one is executable by PUBLIC, and none reads the
+/// search path of its caller.
 #[tokio::test]
 async fn s18_the_framework_has_no_definer_function() {
     let stage = Stage::new().await;

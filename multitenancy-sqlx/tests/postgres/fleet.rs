@@ -47,7 +47,7 @@ impl Database {
         }
     }
 
-    /// Behind the store's back.
+    /// Without the store's knowledge.
     async fn connection(&self, tenant: &Tenant) -> PgConnection {
         let (url, schema) = self.storage(tenant);
         let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -60,7 +60,7 @@ impl Database {
         builder.tenant_migrations(migrations).connect().await.unwrap()
     }
 
-    /// A session in a tenant's storage that holds its table of notes, so that no migration gets at it.
+    /// A session in a tenant's storage that locks its table of notes, so that no migration can change it.
     async fn hold_notes(&self, tenant: &Tenant) -> PgConnection {
         let (url, schema) = self.storage(tenant);
         let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -221,7 +221,7 @@ async fn e20_one_failing_database_does_not_stop_others() {
     cases::e20_one_failing_tenant_does_not_stop_others(&Database::new(Isolation::Database).await).await;
 }
 
-/// Longer than a replica remembers where a tenant is.
+/// Longer than a replica trusts its cache.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn until_refused(store: &dyn Store, tenant: &Tenant) {
@@ -234,10 +234,10 @@ async fn until_refused(store: &dyn Store, tenant: &Tenant) {
     assert_eq!(refusal(store, tenant).await, Some("tenant_upgrading"));
 }
 
-/// E20: between two versions a tenant is refused, by the process that migrates it at once, and by another that has just
-/// served it within the time that it remembers. What was being done when it began is waited for.
+/// E20: between two versions a tenant is refused, at once by the process that migrates it, and within the cache time
+/// by another process that has just served it. The migration waits for units that were already running.
 async fn under_way(database: &Database) {
-    // The step that waits is the second: when the first is done, the tenant is between versions.
+    // The waiting step is the second: when the first is done, the tenant is between versions.
     let migrations = || {
         reversible(&[
             (database.first(), "DROP TABLE notes"),
@@ -263,7 +263,7 @@ async fn under_way(database: &Database) {
     for store in [&store, &replica] {
         assert_eq!(refusal(store, &tenant).await, Some("tenant_upgrading"));
     }
-    // A replica of the older program has it.
+    // A replica of the older program has it in its cache.
     let older = database.store(three(database, 1)).await;
     assert_eq!(refusal(&older, &tenant).await, None);
     assert_eq!(migrate(&store, &FleetOptions::default()).await.migrated, 1);
@@ -271,7 +271,7 @@ async fn under_way(database: &Database) {
     until_refused(&older, &tenant).await;
 }
 
-/// Nobody is let in among tables at another version: they would be served from them.
+/// No tenant is added to tables at another version: it would be served from them.
 #[tokio::test(flavor = "multi_thread")]
 async fn e20_outdated_shared_tables_accept_no_tenant() {
     let database = Database::new(Isolation::Shared).await;
@@ -299,7 +299,7 @@ async fn e20_a_killed_run_is_completed_by_the_next() {
     killed::a_killed_run_is_completed_by_the_next(&database, &all, &database.name, test).await;
 }
 
-/// The isolations side by side, in one run.
+/// The isolations together, in one run.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_reaches_every_isolation() {
     let database = Database::new(Isolation::Shared).await;
@@ -328,7 +328,7 @@ async fn control_without_a_lock_two_replicas_collide() {
     migrator.set_locking(false);
     let mut one = PgConnection::connect(&url(&database.name)).await.unwrap();
     let mut other = PgConnection::connect(&url(&database.name)).await.unwrap();
-    // Made before, so that the two meet in the migration.
+    // Created before, so that the two meet in the migration.
     execute(
         &url(&database.name),
         "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
@@ -344,8 +344,8 @@ async fn control_without_a_lock_two_replicas_collide() {
     assert!(both.0.is_err() || both.1.is_err());
 }
 
-/// More tenants than a SELECT has columns share their tables: they are migrated as one, told to others, and left alone from
-/// then on.
+/// More tenants than a SELECT has columns share their tables: they are migrated as one, signalled to other processes,
+/// and not touched again.
 #[tokio::test]
 async fn e20_thousands_share_tables() {
     const TENANTS: usize = 2_000;
@@ -369,7 +369,7 @@ async fn e20_thousands_share_tables() {
     assert_eq!(report.skipped, TENANTS);
 }
 
-/// One step down from where nobody knows a tenant to be is refused: it might be all the way.
+/// One step down from an unknown version is refused: it could go down to zero.
 #[tokio::test]
 async fn a_step_down_from_nowhere_is_refused() {
     let stage = Stage::new().await;

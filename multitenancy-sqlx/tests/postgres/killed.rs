@@ -1,4 +1,4 @@
-//! `kill -9` of PostgreSQL under load, on a server of the test's own (S124).
+//! `kill -9` of PostgreSQL under load, on the test's own server (S124).
 
 use std::{collections::HashSet, time::Duration};
 
@@ -43,7 +43,7 @@ async fn assert_killing_loses_nothing(isolation: Isolation) {
             let (store, tenant) = (store.clone(), tenant.clone());
             writers.spawn(async move {
                 let mut written = Vec::new();
-                // Until the server is not there any more.
+                // Until the server has ended.
                 while let Ok(mark) = write(&store, &tenant).await {
                     written.push(mark.to_string());
                 }
@@ -55,7 +55,7 @@ async fn assert_killing_loses_nothing(isolation: Isolation) {
         let written = within_limit("the writers to notice", writers.join_all()).await;
         acknowledged.extend(written.into_iter().flatten());
         server.resume().unwrap();
-        // The store goes on by itself.
+        // The store recovers without help.
         let rows = marks(&store, &tenant, "SELECT event_id::text FROM multitenancy_consumed_events").await;
         let events = marks(&store, &tenant, "SELECT aggregate_id FROM multitenancy_outbox").await;
         assert!(!acknowledged.is_empty(), "nothing was written before the kill");

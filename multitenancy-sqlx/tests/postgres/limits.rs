@@ -1,4 +1,4 @@
-//! The budget of connections: a bound over everything, fair to every tenant, and waited for in bounds.
+//! The budget of connections: one limit over all tenants, fair to every tenant, with a limited wait.
 
 use std::{
     sync::{
@@ -23,7 +23,7 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// As many units of `tenant` as its width ten times over, each of which works for longer than the test.
+/// Ten times as many units of `tenant` as its limit allows; each runs for longer than the test.
 fn burst(store: &PgStore, tenant: &TenantContext, count: usize) -> (JoinSet<()>, Arc<AtomicUsize>) {
     let (mut units, finished) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
     for _ in 0..count {
@@ -38,7 +38,7 @@ fn burst(store: &PgStore, tenant: &TenantContext, count: usize) -> (JoinSet<()>,
     (units, finished)
 }
 
-/// How many of `count` requests are served.
+/// The number of served requests out of `count`.
 async fn served(store: &PgStore, tenant: &TenantContext, count: usize) -> usize {
     let mut served = 0;
     for _ in 0..count {
@@ -51,8 +51,8 @@ async fn served(store: &PgStore, tenant: &TenantContext, count: usize) -> usize 
     served
 }
 
-/// E8: while one tenant's burst, ten times as wide as it may be, is at work, all requests of another are served. The
-/// control: with one gate for all, none is.
+/// E8: during a burst of one tenant, ten times its limit, all requests of another tenant are served. The control:
+/// with one lane for all, none is.
 #[tokio::test(flavor = "multi_thread")]
 async fn e8_a_burst_leaves_room_for_other_tenants() {
     let stage = Stage::new().await;
@@ -84,8 +84,8 @@ async fn e8_a_burst_leaves_room_for_other_tenants() {
     }
 }
 
-/// E8: whoever hangs up in the midst of slow reads, over and over, has no more of the server than its part as long as they
-/// go on there. The control: with one gate for all, nothing is left for another.
+/// E8: a client that abandons slow reads again and again uses no more than its share of the server while those reads
+/// run. The control: with one lane for all, no permit is left for another tenant.
 #[tokio::test(flavor = "multi_thread")]
 async fn e8_abandoned_reads_keep_their_permit() {
     let stage = Stage::new().await;
@@ -119,7 +119,7 @@ async fn end_sleepers(stage: &Stage) {
     stage.sql(end).await;
 }
 
-/// How many connections of this process there are to a port of this machine, as the system counts them.
+/// The number of this process's connections to a port of this machine, as the system counts them.
 fn connections(port: u16) -> usize {
     const ESTABLISHED: &str = "01";
     let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
@@ -154,9 +154,9 @@ async fn most_connections(store: &PgStore, port: u16, tenants: &[TenantContext])
     most
 }
 
-/// Never more connections than the budget and the one that listens: 500 tenants of all isolations, 20 of them with
-/// databases of their own. The control: with a wider budget the same count sees more. On one thread, so that no connection is
-/// replaced while they are counted.
+/// Never more connections than the budget and the listener: 500 tenants of all isolations, 20 of them with their own
+/// databases. The control: with a wider budget the same count is higher. On one thread, so that no connection is
+/// replaced during the count.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn e8_five_hundred_tenants_share_ten_connections() {
@@ -181,14 +181,14 @@ async fn e8_five_hundred_tenants_share_ten_connections() {
     }
 }
 
-/// E8: waiting ends with its bound, says when to come again, and is told to the metrics.
+/// E8: a wait ends at its limit, the error states when to retry, and the metrics record the wait.
 #[tokio::test]
 async fn e8_waiting_is_bounded_and_measured() {
     const BOUND: Duration = Duration::from_millis(100);
     let stage = Stage::new().await;
     let (a, b) = (stage.tenant("aaa", Isolation::Shared).await, stage.tenant("bbb", Isolation::Schema).await);
     let store = stage.builder().max_connections(1).acquire_timeout(BOUND).connect().await.unwrap();
-    // What start left on its connection takes a moment.
+    // The connection of the start closes after a moment.
     store.begin(&context(&a)).await.unwrap().commit().await.unwrap();
 
     let recorder = DebuggingRecorder::new();
@@ -215,7 +215,7 @@ async fn e8_waiting_is_bounded_and_measured() {
     store.begin(&context(&b)).await.unwrap().commit().await.unwrap();
 }
 
-/// A connection that has grown too old is replaced when it comes back; a younger one is not.
+/// A connection over its maximum age is replaced when it is returned; a younger one is not.
 #[tokio::test]
 async fn an_old_connection_is_replaced() {
     let stage = Stage::new().await;
@@ -234,7 +234,7 @@ async fn an_old_connection_is_replaced() {
     }
 }
 
-/// What sqlx prepares on connections that go from schema to schema does not pile up on the server.
+/// The statements that sqlx prepares on connections shared by schemas do not accumulate on the server.
 #[tokio::test]
 async fn prepared_statements_do_not_pile_up() {
     let stage = Stage::new().await;
@@ -254,7 +254,7 @@ async fn prepared_statements_do_not_pile_up() {
     }
 }
 
-/// Closing ends every connection, the one that listens too; units are refused from then on.
+/// Closing ends every connection, also the listener's; later units are refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_ends_every_connection() {
     let stage = Stage::new().await;
@@ -279,7 +279,7 @@ async fn closing_ends_every_connection() {
     eventually("all have ended", SOON, async || watch.all().await == 0).await;
 }
 
-/// A store that is dropped leaves no connection behind, neither an idle one nor the one that listens.
+/// A dropped store leaves no connection behind, neither an idle one nor the listener's.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_a_store_ends_every_connection() {
     let stage = Stage::new().await;

@@ -1,4 +1,4 @@
-//! What one process changes, the others hear: at once while they listen, and after they could not.
+//! Other processes hear of a change: at once while they listen, and on reconnect after a gap.
 
 use std::{
     collections::BTreeSet,
@@ -40,7 +40,7 @@ async fn resume(store: &PgStore, tenant: &Tenant) {
     set_status(store, tenant, TenantStatus::Suspended, TenantStatus::Active).await;
 }
 
-/// What another process knows, for as long as an hour.
+/// The cache of another process, with a lifetime of one hour.
 fn tenancy(store: &PgStore) -> Tenancy {
     let key = SigningKey::hs256(&SecretString::from("8dK2mQ5vX9zR3tY6wB1nH4jL7pC0sF8g")).unwrap();
     let builder = Tenancy::builder(store.clone()).keys(KeyRing::new(key));
@@ -51,7 +51,7 @@ async fn status(tenancy: &Tenancy, tenant: &Tenant) -> TenantStatus {
     tenancy.access().find_tenant(&TenantKey::Slug(tenant.slug.clone())).await.unwrap().unwrap().status
 }
 
-/// What a store is told.
+/// The signals that a store receives.
 fn heard(store: &PgStore) -> Arc<Mutex<Vec<Option<TenantId>>>> {
     let heard: Arc<Mutex<Vec<_>>> = Arc::default();
     let hearing = heard.clone();
@@ -59,7 +59,7 @@ fn heard(store: &PgStore) -> Arc<Mutex<Vec<Option<TenantId>>>> {
     heard
 }
 
-/// Waits until the store hears what is said in its database, and has flushed what it knew.
+/// Waits until the store receives notifications of its database and has flushed its cache.
 async fn listens(store: &PgStore) -> Watch {
     let mut watch = Watch::of(store).await;
     eventually("it listens", LATER, async || watch.listens().await).await;
@@ -75,7 +75,7 @@ async fn database(store: &PgStore) -> String {
     value(unit.conn(), "SELECT current_database()::text").await.unwrap()
 }
 
-/// S117: a tenant suspended by one process is refused by another soon, though that one remembers for an hour.
+/// S117: a tenant suspended by one process is soon refused by another, although that one caches for an hour.
 #[tokio::test]
 async fn s117_other_processes_hear_of_a_suspension() {
     let stage = Stage::new().await;
@@ -92,8 +92,8 @@ async fn s117_other_processes_hear_of_a_suspension() {
     }
 }
 
-/// S117: what was changed while nobody listened is known once somebody listens again. Until then it is not: that is the
-/// control.
+/// S117: a change during a gap of the listener is known once the listener is back. Before that it is unknown: this is
+/// the control.
 #[tokio::test]
 async fn s117_missed_notifications_flush_the_cache() {
     let stage = Stage::new().await;
@@ -104,7 +104,7 @@ async fn s117_missed_notifications_flush_the_cache() {
     assert_eq!(status(&there, &acme).await, TenantStatus::Active);
 
     let mut registry = stage.connection().await;
-    // It can not come back before it may.
+    // The listener cannot come back before it is permitted to.
     let allow = |whether: bool| format!("ALTER DATABASE {} ALLOW_CONNECTIONS {whether}", stage.database);
     execute(&server_url(), allow(false)).await;
     watch.end_listener().await;
@@ -119,8 +119,8 @@ async fn s117_missed_notifications_flush_the_cache() {
     eventually("heard", LATER, async || status(&there, &acme).await == TenantStatus::Active).await;
 }
 
-/// E20: when a newer program has migrated, an older one refuses the tenants it has just served as soon as it hears of it,
-/// long before it would look again.
+/// E20: after a newer program has migrated, an older one refuses the tenants it has just served as soon as it hears
+/// of it, long before its cache expires.
 #[tokio::test]
 async fn e20_other_processes_hear_of_a_migration() {
     const LOOKS_AGAIN: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ async fn e20_other_processes_hear_of_a_migration() {
     assert!(served.elapsed() < LOOKS_AGAIN);
 }
 
-/// What the process itself has changed it is told once: at the commit, and not by the server again.
+/// A process's own changes are signalled once: at the commit, and not again by the server.
 #[tokio::test]
 async fn own_changes_are_signalled_once() {
     let stage = Stage::new().await;
@@ -162,14 +162,14 @@ async fn own_changes_are_signalled_once() {
     let (by_a, by_b) = (heard(&a), heard(&b));
     suspend(&a, &acme).await;
     eventually("b hears of it", LATER, async || by_b.lock().unwrap().contains(&Some(acme.id))).await;
-    // Words come in their order: when this one is heard, one's own would have been.
+    // Notifications keep their order: when this one arrives, the own one would have arrived.
     suspend(&b, &globex).await;
     eventually("a hears of it", LATER, async || by_a.lock().unwrap().contains(&Some(globex.id))).await;
     assert_eq!(by_a.lock().unwrap().iter().filter(|told| **told == Some(acme.id)).count(), 1);
     assert_eq!(by_b.lock().unwrap().iter().filter(|told| **told == Some(acme.id)).count(), 1);
 }
 
-/// Whoever has a login can say anything on the channel: what makes no sense flushes, and ends nothing.
+/// Any login can write to the channel: an invalid notification flushes the cache, and ends nothing.
 #[tokio::test]
 async fn e7_garbage_flushes_and_ends_nothing() {
     let stage = Stage::new().await;
@@ -189,8 +189,8 @@ async fn e7_garbage_flushes_and_ends_nothing() {
     assert!(watch.listens().await);
 }
 
-/// E7: while two tenants work with a secret in all that they write, the channel carries ids and nothing else. The
-/// control: a word with the secret on that channel is seen.
+/// E7: while two tenants write a secret into every value, the channel carries only ids. The control: a notification
+/// with the secret on that channel is seen.
 #[tokio::test]
 async fn e7_the_channel_carries_ids_alone() {
     let stage = Stage::new().await;
@@ -225,7 +225,7 @@ async fn e7_the_channel_carries_ids_alone() {
     }
 }
 
-/// E7: locks have names of the framework's own, and none is held when nothing is being made or migrated.
+/// E7: the framework's locks have their own names, and none is held when no provisioning or migration runs.
 #[tokio::test]
 async fn e7_advisory_locks_are_namespaced_and_released() {
     const HELD: &str = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database \
@@ -233,9 +233,9 @@ async fn e7_advisory_locks_are_namespaced_and_released() {
     let stage = Stage::new().await;
     let mut here = stage.connection().await;
     let acme = stage.tenant("acme", Isolation::Schema).await;
-    // The server may take a moment to end the connection that held one.
+    // The server may take a moment to end the connection that held a lock.
     eventually("let go", SOON, async || value::<i64>(&mut here, HELD).await.unwrap() == 0).await;
-    // Whoever has taken the name keeps the store waiting: so that is the name.
+    // Another session with the same lock makes the store wait: this proves the name.
     let lock = format!(
         "pg_advisory_lock(hashtextextended('multitenancy:tenant_{}', 0))",
         acme.id.as_uuid().simple()

@@ -1,4 +1,5 @@
-//! Whom units of work log in as (S9): a privileged login is refused by name, a plain one needs nothing but to exist.
+//! The role that units of work log in as (S9): a privileged login is refused by name, a plain one needs no
+//! preparation.
 
 use multitenancy_core::{ErrorKind, Isolation};
 use multitenancy_sqlx::{AuditOptions, PgStore, audit};
@@ -9,7 +10,7 @@ use crate::{
     stage::{Stage, run, value},
 };
 
-/// Attributes of a login, what else is done with it (`{login}`), the rule that finds it, and what the error says.
+/// Attributes of a login, extra statements for it (`{login}`), the rule that finds it, and the text of the error.
 struct Bad(&'static str, &'static str, &'static str, &'static str);
 
 const BAD: &[Bad] = &[
@@ -48,7 +49,7 @@ async fn start(stage: &Stage, login: &str) -> multitenancy_core::Result<PgStore>
         .await
 }
 
-/// Each is refused by name, and served once it is mended as the error says.
+/// Each is refused by name, and served once it is fixed as the error says.
 #[tokio::test]
 async fn s9_start_refuses_each_privileged_login() {
     let mut stage = Stage::new().await;
@@ -87,7 +88,7 @@ async fn s9_start_refuses_each_privileged_login() {
     assert!(BAD.len() >= 4);
 }
 
-/// A plain login is made a member of the role that has the rights, and works in every isolation.
+/// A plain login becomes a member of the role with the rights, and works in every isolation.
 #[tokio::test]
 async fn s9_plain_login_works_by_inheritance() {
     let mut stage = Stage::new().await;
@@ -112,7 +113,7 @@ async fn s9_plain_login_works_by_inheritance() {
     assert!(!admin);
 }
 
-/// Without an admin URL nobody can make the login a member: the error says what to do.
+/// Without an admin URL no role can grant the membership: the error states the remedy.
 #[tokio::test]
 async fn s9_error_states_how_to_grant_membership() {
     let mut stage = Stage::new().await;
@@ -127,7 +128,7 @@ async fn s9_error_states_how_to_grant_membership() {
     builder.reference_table("countries").connect().await.unwrap();
 }
 
-/// Allowed, a privileged URL is assumed away: units of work run as the restricted role. Otherwise it is refused.
+/// When a privileged URL is allowed, units of work run as the restricted role. Otherwise it is refused.
 #[tokio::test]
 async fn s9_production_refuses_a_privileged_url() {
     let stage = Stage::new().await;

@@ -1,4 +1,4 @@
-//! Answers that never come: to COMMIT, because the connection is lost; to BEGIN, because nobody waits.
+//! Missing answers: to COMMIT, because the connection is lost; to BEGIN, because the caller was dropped.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::{
     watch::{Watch, eventually},
 };
 
-/// S32: a COMMIT whose answer is lost is told as unknown, and as nothing that one may simply do again; it was done once
-/// or not at all, and the next unit works. The control is in it: of the same error, some were done and some were not.
+/// S32: a COMMIT without an answer is reported as unknown, and not as retryable; it was done once or not at all, and
+/// the next unit works. The control is included: with the same error, some were done and some were not.
 #[tokio::test(flavor = "multi_thread")]
 async fn s32_a_lost_answer_to_commit_is_unknown() {
     let stage = Stage::new().await;
@@ -55,8 +55,7 @@ async fn s32_a_lost_answer_to_commit_is_unknown() {
     assert_eq!(unknown, [rounds / 4, rounds / 4], "neither done nor not done can be told from the error");
 }
 
-/// S27: BEGIN cut off at every poll, on connections that were open and on ones that are opened for it, leaves no
-/// transaction open that nobody owns.
+/// S27: BEGIN cut off at every poll, on reused and on new connections, leaves no open transaction without an owner.
 #[tokio::test(flavor = "multi_thread")]
 async fn s27_a_cancelled_begin_leaves_no_transaction() {
     let stage = Stage::new().await;
@@ -97,14 +96,14 @@ async fn cancelled_begins(store: &PgStore, context: &TenantContext, writes: bool
     cancel_at_every_poll(async |_| (), begin, check).await
 }
 
-/// The control: sqlx's own pool keeps them, and the same look at the server sees it.
+/// The control: sqlx's own pool keeps them, and the same query to the server finds them.
 #[tokio::test(flavor = "multi_thread")]
 async fn s27_control_a_plain_pool_keeps_them() {
     let stage = Stage::new().await;
     let options: PgConnectOptions = url(&stage.database).parse().unwrap();
     let mut server = PgConnection::connect(&server_url()).await.unwrap();
     let mut leaked = 0;
-    // Which poll is the one is a matter of chance.
+    // Which poll leaves one is random.
     for attempt in 0..300 {
         let polls = 1 + attempt % 15;
         let name = format!("plain {} {attempt}", stage.database);
@@ -133,7 +132,7 @@ async fn s27_control_a_plain_pool_keeps_them() {
     assert!(leaked > 0, "the look at the server sees no leak");
 }
 
-/// A unit on the control plane is told so as well.
+/// The same holds for a unit on the control plane.
 #[tokio::test]
 async fn s32_lost_commit_answer_on_the_control_plane() {
     let stage = Stage::new().await;

@@ -1,4 +1,4 @@
-//! Behind PgBouncer in transaction mode, where each transaction may be on another connection.
+//! Behind PgBouncer in transaction mode, where each transaction may run on a different connection.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use crate::{
     stage::{APPLICATION, value},
 };
 
-/// The suite's harness: each store has four connections of the server for its fifty.
+/// The suite's harness: each store has four server connections for its fifty.
 struct Pooled {
     server: Server,
     bouncer: PgBouncer,
@@ -48,7 +48,7 @@ fn through(bouncer: &PgBouncer, direct: &str) -> PgStoreBuilder {
     PgStore::builder(&bouncer.url(direct)).admin_url(direct).transaction_pooler(true)
 }
 
-/// A server whose own settings are nothing like ours, so that whatever a transaction does not say itself shows.
+/// A server whose settings differ from ours, so that any setting missing in a transaction shows.
 fn odd_server() -> PostgresServer {
     PostgresServer::start(&["timezone = 'Asia/Tokyo'", "datestyle = 'SQL, DMY'"]).unwrap()
 }
@@ -72,8 +72,8 @@ const SETTINGS: &str = "SELECT concat_ws(' ', current_setting('statement_timeout
     current_setting('TimeZone'), current_setting('DateStyle'), \
     (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()))";
 
-/// 2,000 transactions of tenants of all isolations alternate on two connections of the server, and try to leave something
-/// behind on them. Each sees its own rows, its limits and its search path.
+/// 2,000 transactions of tenants of all isolations alternate on two server connections, and try to leave state behind
+/// on them. Each sees its own rows, its limits and its search path.
 #[tokio::test(flavor = "multi_thread")]
 async fn s10_tenants_alternate_on_two_connections() {
     let server = odd_server();
@@ -105,12 +105,12 @@ async fn s10_tenants_alternate_on_two_connections() {
             served.entry(backend).or_default().insert(tenant);
         }
     }
-    // A connection of the server is closed when one of ours is closed with a ROLLBACK on its way, so there are some.
+    // A server connection is closed when a client closes with a ROLLBACK in flight, so there are some.
     assert!(served.len() < 200, "{}", served.len());
     assert!(served.values().any(|tenants| tenants.len() == 4), "no connection was shared: {served:?}");
 }
 
-/// Writes a row or reads all, in its own name, and tries to leave something behind. Returns the server's process.
+/// Writes a row or reads all rows, in its own name, and tries to leave state behind. Returns the server's process.
 async fn one_unit(store: &PgStore, context: &TenantContext, round: usize) -> i32 {
     const ATTEMPTS: [&str; 4] = [
         "SET statement_timeout = 0; SET search_path TO public",
@@ -145,8 +145,8 @@ async fn one_unit(store: &PgStore, context: &TenantContext, round: usize) -> i32
     backend
 }
 
-/// The control: a store that is not told of the pooler is refused by it; and by one that swallows what it does not know,
-/// as people configure it to, its units lose their limits or fail.
+/// The control: the pooler refuses a store that does not declare it. Behind a pooler configured to ignore unknown
+/// parameters, as some are, the store's units lose their limits or fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_undeclared_pooler_breaks_the_store() {
     let server = odd_server();
@@ -178,7 +178,7 @@ async fn control_undeclared_pooler_breaks_the_store() {
     assert!(!faults.is_empty(), "the store works where nothing is kept");
 }
 
-/// Without a way to the server itself a store behind a pooler is refused.
+/// Behind a pooler, a store without a direct URL is refused.
 #[tokio::test]
 async fn a_pooled_store_needs_an_admin_url() {
     let refused = PgStore::builder(&server_url()).transaction_pooler(true).connect().await.unwrap_err();
@@ -186,8 +186,8 @@ async fn a_pooled_store_needs_an_admin_url() {
     assert!(refused.to_string().contains("admin URL"), "{refused}");
 }
 
-/// S32: the pooler answers in the server's place when that is gone in the midst of a COMMIT: nobody knows what became of
-/// it. Everything works again when the server does.
+/// S32: the pooler answers for the server when the server is lost during a COMMIT: the outcome is unknown. The store
+/// works again when the server does.
 #[tokio::test(flavor = "multi_thread")]
 async fn s32_a_server_lost_behind_the_pooler_is_unknown() {
     let server = odd_server();

@@ -1,4 +1,5 @@
-//! S115, S116: a tenant is completely there or not at all, whoever else wants it and whenever the process ends.
+//! S115, S116: a tenant exists completely or not at all, under concurrent requests and after an end of the process at
+//! any instant.
 
 use std::{
     collections::BTreeSet,
@@ -36,7 +37,7 @@ use crate::{
     watch::eventually,
 };
 
-/// Every tenant whose storage was ever asked for.
+/// Every tenant whose storage was ever requested.
 type Provisioned = Arc<Mutex<BTreeSet<TenantId>>>;
 
 /// Opens the store of `server` as the next process would.
@@ -44,7 +45,7 @@ async fn reopened(server: &Server) -> Arc<dyn Store> {
     server.store(&server.last()).await
 }
 
-/// What there is of a tenant on the server: its schema, its database, its rows in shared tables.
+/// A tenant's objects on the server: its schema, its database, its rows in shared tables.
 async fn storage_of(server: &Server, tenant: TenantId) -> Vec<String> {
     let mut connection = PgConnection::connect(&url(&server.last())).await.unwrap();
     let sql = "SELECT 'the schema ' || nspname FROM pg_namespace WHERE nspname = $1 \
@@ -56,7 +57,7 @@ async fn storage_of(server: &Server, tenant: TenantId) -> Vec<String> {
     found.bind(tenant.as_uuid()).fetch_all(&mut connection).await.unwrap()
 }
 
-/// Waits until nobody works on the server for `server`'s store any more: who was cut off may still be at it.
+/// Waits until no connection works for `server`'s store: statements that were cut off may still run.
 async fn quiet(server: &Server) {
     let mut connection = PgConnection::connect(&url(&server.last())).await.unwrap();
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state <> 'idle' \
@@ -67,7 +68,7 @@ async fn quiet(server: &Server) {
     .await;
 }
 
-/// A store that remembers whose storage was ever asked for.
+/// A store that records whose storage was ever requested.
 fn remembering(store: Arc<dyn Store>, provisioned: &Provisioned) -> Arc<dyn Store> {
     let provisioned = provisioned.clone();
     Arc::new(ProbedStore::new(store, move |call: Call| {
@@ -101,8 +102,8 @@ fn organization(slug: &str) -> NewOrganization {
     NewOrganization { name: slug.parse().unwrap(), slug: Some(slug.parse().unwrap()), isolation: None }
 }
 
-/// Every registered tenant is active, with its owner inside, and of every other one that was ever begun there is neither a
-/// row nor a schema nor a database. Returns how many there are.
+/// Every registered tenant is active with its owner inside. Every other tenant that was ever begun has no row, no
+/// schema and no database. Returns the number of registered tenants.
 async fn assert_nothing_orphaned(
     server: &Server,
     store: &Arc<dyn Store>,
@@ -130,7 +131,7 @@ async fn assert_nothing_orphaned(
     tenants.len()
 }
 
-/// S115: of a hundred at once one gets the slug, completely, and the others are told.
+/// S115: of a hundred concurrent requests one gets the slug, completely, and the others are refused.
 async fn one_of_a_hundred(isolation: Isolation) {
     let (server, provisioned) = (Server::new(isolation), Provisioned::default());
     let store = remembering(server.open().await, &provisioned);
@@ -152,7 +153,7 @@ async fn one_of_a_hundred(isolation: Isolation) {
     );
 }
 
-/// The control: without the key that makes slugs unique several get it, and the test would see it.
+/// The control: without the unique key on slugs several requests get the slug, and the test would detect it.
 #[tokio::test(flavor = "multi_thread")]
 async fn s115_control_missing_unique_key_duplicates_slugs() {
     let server = Server::new(Isolation::Shared);
@@ -188,8 +189,8 @@ impl Process {
         format!("acme-{}", self.step)
     }
 
-    /// Creates an organization in this process, which has its own runtime and connections. Whether that came to its end
-    /// before the process did.
+    /// Creates an organization in this process, which has its own runtime and connections. Returns whether the
+    /// creation ended before the process did.
     fn create(self, server: &Server, ada: &Caller, provisioned: &Provisioned) -> bool {
         let calls = Arc::new(AtomicUsize::new(0));
         let counting = calls.clone();
@@ -223,8 +224,8 @@ impl Process {
     }
 }
 
-/// Ends processes at every step in turn; after each, the next start finishes or undoes what it finds. Returns how many steps
-/// there were.
+/// Ends processes at every step in turn; after each, the next start finishes or undoes the creation. Returns the
+/// number of steps.
 async fn sweep(isolation: Isolation, moment: Moment, fails: bool) -> usize {
     let (server, provisioned) = (Arc::new(Server::new(isolation)), Provisioned::default());
     let store = server.open().await;
@@ -249,7 +250,8 @@ async fn sweep(isolation: Isolation, moment: Moment, fails: bool) -> usize {
     unreachable!("every creation ends")
 }
 
-/// The process ends while the server is still at it: what the next one takes back, the server does not finish afterwards.
+/// The process ends while the server still runs its statement: the server does not complete what the next process
+/// undoes.
 async fn cut_off_in_the_midst(isolation: Isolation) {
     let server = Server::new(isolation);
     let store = server.open().await;
@@ -269,11 +271,11 @@ async fn cut_off_in_the_midst(isolation: Isolation) {
     }
 }
 
-/// A process that starts takes what another is still making for interrupted: it goes along with it, and undoes nothing.
+/// A process that starts treats a running creation as interrupted: it continues it, and undoes nothing.
 async fn started_meanwhile(isolation: Isolation) {
     let (server, provisioned) = (Server::new(isolation), Provisioned::default());
     let store = remembering(server.open().await, &provisioned);
-    // So that there is a moment to start in.
+    // A delay, so that the start falls into the creation.
     let slow = ProbedStore::new(store.clone(), |call: Call| async move {
         if (call.name, call.moment) == ("provision", Moment::After) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -297,7 +299,7 @@ async fn started_meanwhile(isolation: Isolation) {
     assert!(resumed > 0, "no start came in between");
 }
 
-/// The control: what is undone without its storage is seen by `assert_nothing_orphaned`.
+/// The control: `assert_nothing_orphaned` finds a creation that was undone without its storage.
 async fn a_forgotten_storage_is_seen(isolation: Isolation) {
     let (server, provisioned) = (Server::new(isolation), Provisioned::default());
     let store = remembering(server.open().await, &provisioned);

@@ -1,4 +1,4 @@
-//! What stands between a store and its server, and loses what is said.
+//! A proxy between a store and its server that loses messages.
 
 use std::sync::{
     Arc,
@@ -13,21 +13,21 @@ use tokio::{
 
 use crate::server::{server_url, url};
 
-/// What becomes of the next COMMIT.
+/// The fate of the next COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Answered,
-    /// The connection is lost before the server hears of it.
+    /// The connection is lost before the server receives it.
     Unheard,
-    /// The server does it, and the connection is lost before anything is answered.
+    /// The server performs it, and the connection is lost before any answer.
     Unanswered,
-    /// The connection is lost behind the answer, before the rest is done.
+    /// The connection is lost after the answer, before the rest is done.
     CutShort,
 }
 
 pub const FATES: [Fate; 4] = [Fate::Answered, Fate::Unheard, Fate::Unanswered, Fate::CutShort];
 
-/// Stands between a store and its server.
+/// A proxy between a store and its server.
 #[derive(Clone)]
 pub struct Proxy {
     pub port: u16,
@@ -41,7 +41,7 @@ impl Proxy {
         let fate = proxy.fate.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                // Ends when either side does, or as its fate has it; both sides are closed then.
+                // Ends when either side does, or by its fate; both sides are then closed.
                 tokio::spawn(pass(client, fate.clone()));
             }
         });
@@ -56,7 +56,7 @@ impl Proxy {
         let options: PgConnectOptions = server_url().parse().unwrap();
         let server = format!("{}:{}", options.get_host(), options.get_port());
         let through = url(database).replace(&server, &format!("127.0.0.1:{}", self.port));
-        // What is encrypted it could not read.
+        // The proxy cannot read encrypted messages.
         format!("{through}{}sslmode=disable", if through.contains('?') { '&' } else { '?' })
     }
 }
@@ -92,7 +92,7 @@ async fn pass(mut client: TcpStream, next: Arc<AtomicUsize>) -> std::io::Result<
     }
 }
 
-/// Where `word` ends in `text`.
+/// The end of `word` in `text`.
 fn find(text: &[u8], word: &[u8]) -> Option<usize> {
     text.windows(word.len()).position(|window| window == word).map(|start| start + word.len())
 }

@@ -1,4 +1,4 @@
-//! E5: what PostgreSQL is told as text, and who reads it. Values are bound, so the text has none of them.
+//! E5: the statement texts that PostgreSQL receives, and their readers. Values are bound, so the text contains none.
 
 use multitenancy_core::{
     ControlContext, Environment, EventId, Isolation, Plane, Store, Tenant, UnitOfWork, UnitOfWorkExt, User,
@@ -28,7 +28,7 @@ use crate::{
     stage::{APPLICATION, Stage, run, value},
 };
 
-/// In every value that has room for it.
+/// A part of every value that has space for it.
 const CANARY: &str = "canary";
 
 fn text() -> Option<String> {
@@ -39,7 +39,7 @@ fn object() -> Map<String, Value> {
     Map::from_iter([(text().unwrap(), json!([text()]))])
 }
 
-/// A member of whom everything is known.
+/// A member with every field set.
 fn member(address: &str) -> User {
     let profile = Profile {
         username: text(),
@@ -69,7 +69,7 @@ fn event(plane: Plane) -> Envelope {
     }
 }
 
-/// Calls every method that all planes have, and says which values besides the canaries were in it.
+/// Calls every method that all planes have, and returns the values besides the canaries.
 async fn use_plane(unit: &mut dyn UnitOfWork) -> Vec<String> {
     let plane = unit.plane();
     let user = member("canary@example.com");
@@ -116,7 +116,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Registers a tenant in which everything is a canary, and calls every method of the registry.
+/// Registers a tenant in which every value is a canary, and calls every method of the registry.
 async fn register(store: &PgStore, isolation: Isolation) -> (Tenant, Vec<String>) {
     let slug = format!("canary-{isolation}");
     let tenant = Tenant {
@@ -160,7 +160,7 @@ async fn register(store: &PgStore, isolation: Isolation) -> (Tenant, Vec<String>
     (Tenant { status: to, ..tenant }, values)
 }
 
-/// Which of the values stand in the text, an id written either way.
+/// The values that occur in the text; an id in either spelling.
 fn standing<'a>(text: &str, values: &'a [String]) -> Vec<&'a str> {
     let text = text.to_lowercase();
     let stands = |value: &&String| text.contains(&***value) || text.contains(&value.replace('-', ""));
@@ -197,7 +197,7 @@ async fn e5_no_value_is_in_the_text_of_a_statement() {
     assert_eq!(standing(&log, &values), [""; 0]);
     assert_eq!(standing(&log, &tenants), tenants, "what stands there by design");
 
-    // The control: a statement of somebody who does not bind.
+    // The control: a statement without binding.
     let mut connection = PgConnection::connect(&server.url()).await.unwrap();
     run(&mut connection, "SELECT 'Canary', '019F5D38-5b4c-7d0e-9a3f-0123456789ab'").await.unwrap();
     let values = [CANARY, "019f5d38-5b4c-7d0e-9a3f-0123456789ab"].map(str::to_owned);

@@ -1,4 +1,4 @@
-//! A store does not start on an unsafe schema, and says what is unsafe and what mends it (S10–S21).
+//! A store does not start on an unsafe schema. The error states each fault and its fix (S10–S21).
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::{
     stage::{Stage, run},
 };
 
-/// What is done to a healthy database, the rule that finds it, and the object it names. `{tenant}` is a schema of one
+/// The change to a healthy database, the rule that finds it, and the object it names. `{tenant}` is the schema of one
 /// tenant, `{database}` the database.
 struct Sabotage(&'static str, &'static str, &'static str);
 
 const MENDED: &[Sabotage] = &[
-    // Nobody may call the function, and everybody the aggregate.
+    // No role may call the function, and every role the aggregate.
     Sabotage(
         "CREATE FUNCTION public.peek(bigint, int) RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM tenants.projects'; \
          REVOKE EXECUTE ON FUNCTION public.peek FROM PUBLIC; \
@@ -262,7 +262,7 @@ const MENDED: &[Sabotage] = &[
     ),
 ];
 
-/// Each is refused at the start with its name; what the fault says mends it, and nothing else is found before or after.
+/// The start refuses each by name; the fix of the fault fixes it, and no other fault is found before or after.
 #[tokio::test]
 async fn s10_to_s20_start_refuses_each_unsafe_schema() {
     let stage = Stage::new().await;
@@ -292,7 +292,7 @@ async fn s10_to_s20_start_refuses_each_unsafe_schema() {
     assert!(MENDED.len() >= 25);
 }
 
-/// There is no statement that mends a column of the wrong type: it is named all the same.
+/// No statement fixes a column of the wrong type: it is still named.
 #[tokio::test]
 async fn s11_a_tenant_id_of_another_type_is_refused() {
     let stage = Stage::new().await;
@@ -302,7 +302,8 @@ async fn s11_a_tenant_id_of_another_type_is_refused() {
     assert!(refused.contains("- s11_tenant_id_type: tenants.texts "), "{refused}");
 }
 
-/// What a migration of the application leaves unprotected is refused by `migrate`, and nobody is served until it is mended.
+/// `migrate` refuses a table that an application's migration leaves unprotected, and no tenant is served until it is
+/// fixed.
 #[tokio::test]
 async fn s10_a_migration_that_protects_nothing_fails() {
     let stage = Stage::new().await;
@@ -323,7 +324,8 @@ async fn s10_a_migration_that_protects_nothing_fails() {
     tx.commit().await.unwrap();
 }
 
-/// S10: cut off anywhere, also between the migration and its audit, a migration that is unsafe leaves nobody served.
+/// S10: an unsafe migration that is cut off at any point, also between the migration and its audit, leaves no tenant
+/// served.
 #[tokio::test]
 async fn s10_interrupted_unsafe_migration_blocks_service() {
     let stage = Stage::new().await;
@@ -343,7 +345,7 @@ async fn s10_interrupted_unsafe_migration_blocks_service() {
     }
 }
 
-/// A tenant's own database is looked at when it is made, and by the audit of all.
+/// A tenant's own database is audited when it is created, and by the audit of all databases.
 #[tokio::test]
 async fn s10_a_tenants_own_database_is_audited() {
     let stage = Stage::new().await;
@@ -361,7 +363,7 @@ async fn s10_a_tenants_own_database_is_audited() {
     multitenancy_core::Store::provision(&stage.store, &tenant).await.unwrap();
 }
 
-/// The same audit by a URL, for an application's own tests; what is not listed as a reference table is a fault.
+/// The same audit by URL, for an application's own tests; a table missing from the reference tables is a fault.
 #[tokio::test]
 async fn s10_a_database_is_audited_by_its_url() {
     let stage = Stage::new().await;
@@ -374,7 +376,7 @@ async fn s10_a_database_is_audited_by_its_url() {
     assert_eq!(faults[0].object, "tenants.countries");
 }
 
-/// What somebody changes meanwhile is no fault: many start at once, and one of them migrates.
+/// A concurrent change is no fault: many stores start at once, and one of them migrates.
 #[tokio::test(flavor = "multi_thread")]
 async fn audit_during_a_migration_finds_no_fault() {
     let stage = Stage::new().await;

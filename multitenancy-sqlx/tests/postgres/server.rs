@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use crate::template;
 
-/// Opens each store in a database of its own, which is dropped with the harness.
+/// Opens each store in its own database, which is dropped with the harness.
 pub struct Server {
     isolation: Isolation,
     databases: Mutex<Vec<String>>,
     roles: Mutex<Vec<String>>,
 }
 
-/// The server, as a role that may make databases and roles.
+/// The server, with a role that may create databases and roles.
 pub fn server_url() -> String {
     std::env::var("DATABASE_URL").expect("DATABASE_URL names a PostgreSQL server: run `cargo xtask test`")
 }
@@ -33,11 +33,11 @@ impl Server {
         Self { isolation, databases: Mutex::default(), roles: Mutex::default() }
     }
 
-    /// A new database, which is dropped with this.
+    /// A new database, which is dropped with this value.
     pub async fn create(&self) -> String {
         let database = format!("test_{}", Environment::system().uuid().simple());
         execute(&server_url(), format!("CREATE DATABASE {database}")).await;
-        // A crash of this server may lose what tests have written: its disk is not waited for.
+        // A crash of this server may lose test data: commits do not wait for the disk.
         execute(&server_url(), format!("ALTER DATABASE {database} SET synchronous_commit TO off")).await;
         self.databases.lock().unwrap().push(database.clone());
         database
@@ -67,12 +67,12 @@ impl Server {
         self.roles.lock().unwrap().extend(roles);
     }
 
-    /// The database of the store that was opened last.
+    /// The database of the last opened store.
     pub fn last(&self) -> String {
         self.databases.lock().unwrap().last().unwrap().clone()
     }
 
-    /// Another store in a database that is there, as the next process would open it.
+    /// Another store in an existing database, as the next process would open it.
     pub async fn store(&self, database: &str) -> Arc<dyn Store> {
         let builder = PgStore::builder(&url(database)).default_isolation(self.isolation);
         Arc::new(builder.connect().await.unwrap())

@@ -1,4 +1,4 @@
-//! What an application's own statements leave behind, and where they lead.
+//! The state that an application's own statements leave behind, and the place where they act.
 
 use multitenancy_core::{ErrorKind, Isolation, Store};
 use multitenancy_sqlx::PgStore;
@@ -10,8 +10,8 @@ use crate::{
     stage::{APPLICATION, Stage, run, value},
 };
 
-/// S28: neither a cursor that outlives its transaction, nor a channel, nor the last number of a sequence is there for the
-/// next tenant on the same connection.
+/// S28: a cursor that outlives its transaction, a channel and the last number of a sequence do not reach the next
+/// tenant on the same connection.
 #[tokio::test]
 async fn s28_nothing_of_a_session_outlives_a_unit() {
     let stage = Stage::new().await;
@@ -42,7 +42,7 @@ async fn s28_nothing_of_a_session_outlives_a_unit() {
     assert!(value::<i64>(tx.conn(), "SELECT lastval()").await.is_err(), "another tenant's number");
 }
 
-/// S28: a unit that reads is not waited for when it ends: whoever is next takes back what it left.
+/// S28: the end of a read-only unit does not wait: the next unit resets what it left.
 #[tokio::test]
 async fn s28_nothing_of_a_reading_session_outlives_it() {
     let stage = Stage::new().await;
@@ -67,7 +67,7 @@ async fn s28_nothing_of_a_reading_session_outlives_it() {
     }
 }
 
-/// S27: connections that the application has exchanged, which safe Rust lets it, do not take one tenant's rows to another's
+/// S27: the application may exchange connections in safe Rust; that does not bring one tenant's rows into another's
 /// database.
 #[tokio::test]
 async fn s27_exchanged_connections_are_noticed() {
@@ -87,7 +87,7 @@ async fn s27_exchanged_connections_are_noticed() {
     }
 }
 
-/// What is committed is the transaction that began as this tenant's, or nothing.
+/// A commit commits the transaction that began as this tenant's, or nothing.
 #[tokio::test]
 async fn a_commit_without_its_transaction_is_refused() {
     let stage = Stage::new().await;
@@ -104,7 +104,7 @@ async fn a_commit_without_its_transaction_is_refused() {
     assert_eq!(value::<i64>(tx.conn(), "SELECT count(*) FROM projects").await.unwrap(), 0);
 }
 
-/// Rows that others refer to go after those, in whatever order the tables come; nobody else's go.
+/// Referenced rows are removed after the rows that refer to them, in any order of tables; other tenants' rows stay.
 #[tokio::test]
 async fn a_shared_tenant_is_removed_with_all_its_rows() {
     let stage = Stage::new().await;
@@ -127,7 +127,7 @@ async fn a_shared_tenant_is_removed_with_all_its_rows() {
     }
 }
 
-/// A script that goes elsewhere writes its history and its mark where it belongs all the same.
+/// A script that changes the search path still writes its history and its marker to the right place.
 #[tokio::test]
 async fn migration_returns_after_a_path_change() {
     let stage = Stage::new().await;
@@ -137,11 +137,12 @@ async fn migration_returns_after_a_path_change() {
     let store = builder.tenant_migrations(migrations(&scripts)).connect().await.unwrap();
     store.migrate().await.unwrap();
     store.begin(&context(&tenant)).await.unwrap().commit().await.unwrap();
-    // The control plane is where it was.
+    // The control plane is unchanged.
     stage.start().await.unwrap();
 }
 
-/// S10: a database that its migration has made unsafe is not served, however often it is migrated, until it is mended.
+/// S10: a database that its migration has made unsafe is not served, after any number of migrations, until it is
+/// fixed.
 #[tokio::test]
 async fn s10_unsafe_database_is_not_served() {
     let stage = Stage::new().await;

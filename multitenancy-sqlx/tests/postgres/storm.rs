@@ -1,5 +1,4 @@
-//! The same storm that the conformance suite sends over every store: what it leaves in the server, and what it does to
-//! sqlx's own pool.
+//! The storm of the conformance suite: its effect on the server, and its effect on sqlx's own pool.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +14,7 @@ async fn assert_nothing_open(isolation: Isolation) {
     let store = server.open().await;
     cancellation::storm(store.clone()).await;
     let looking = PgPool::connect(&url(&server.last())).await.unwrap();
-    // A read that was dropped is rolled back after a moment.
+    // A dropped read is rolled back after a moment.
     for left in (0..50).rev() {
         let open: Vec<(String, String)> = sqlx::query_as(
             "SELECT state, query FROM pg_stat_activity WHERE application_name LIKE 'multitenancy %' AND xact_start IS NOT NULL \
@@ -58,8 +57,8 @@ async fn s28_nothing_stays_open_in_databases() {
     assert_nothing_open(Isolation::Database).await;
 }
 
-/// S27, S29: the control. sqlx 0.9's own `begin` leaves connections in transactions that nobody ends, and loses what others
-/// write on them and are told is written.
+/// S27, S29: the control. sqlx 0.9's own `begin` leaves connections in open transactions, and loses acknowledged
+/// writes of other units on them.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_sqlx_by_itself_loses_acknowledged_writes() {
     let server = Server::new(Isolation::Shared);

@@ -1,5 +1,5 @@
-//! S117: when a suspension has returned, nothing of its tenant commits. What every store is tested for besides is in the
-//! suite's cases `set_status_3…` and `suspending`.
+//! S117: after a suspension has returned, no unit of its tenant commits. The suite's cases `set_status_3…` and
+//! `suspending` cover every store.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn projects(owner: &mut PgConnection) -> i64 {
     value(owner, "SELECT count(*) FROM projects").await.unwrap()
 }
 
-/// What is being committed when a suspension begins is there when that returns.
+/// A COMMIT that runs when a suspension begins has completed when the suspension returns.
 #[tokio::test]
 async fn s117_suspension_waits_for_running_commits() {
     for isolation in ISOLATIONS {
@@ -44,7 +44,7 @@ async fn s117_suspension_waits_for_running_commits() {
     }
 }
 
-/// The control: where a COMMIT looks for a fence and takes no lock, a suspension returns before what is being committed.
+/// The control: where a COMMIT checks the fence without a lock, a suspension returns before a running COMMIT.
 #[tokio::test]
 async fn control_lockless_commit_follows_suspension() {
     let looks = "CREATE OR REPLACE FUNCTION multitenancy.pass_fence() RETURNS void LANGUAGE plpgsql AS
@@ -57,7 +57,7 @@ async fn control_lockless_commit_follows_suspension() {
     assert_eq!(race.projects().await, 1, "committed in a tenant that is suspended");
 }
 
-/// A write that is held up in the midst of its COMMIT, past the fence.
+/// A write that is held up during its COMMIT, past the fence.
 struct Race {
     stage: Stage,
     acme: Tenant,
@@ -84,7 +84,7 @@ impl Race {
         race
     }
 
-    /// How many wait for an advisory lock.
+    /// The number of sessions that wait for an advisory lock.
     async fn waiting(&mut self) -> i64 {
         let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
                        WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()";
@@ -100,7 +100,7 @@ impl Race {
     }
 }
 
-/// What lowers a fence may be carried out late, when its sender has long gone: it finds none that was raised since.
+/// A statement that lowers a fence may run late, after its sender has ended: it finds no fence raised since.
 #[tokio::test]
 async fn s117_late_lowering_keeps_a_newer_fence() {
     for isolation in ISOLATIONS {
@@ -134,7 +134,7 @@ async fn s117_late_lowering_keeps_a_newer_fence() {
     }
 }
 
-/// A process that has yet to hear of it commits nothing either.
+/// A process that has not heard of the suspension commits nothing either.
 #[tokio::test]
 async fn s117_fence_stops_other_processes() {
     let stage = Stage::new().await;
@@ -148,8 +148,8 @@ async fn s117_fence_stops_other_processes() {
     }
 }
 
-/// A process that ended while it suspended has left a fence around a tenant that is active: whoever is stopped by it may try
-/// again, and is not stopped twice.
+/// A process that ended during a suspension has left a fence around an active tenant: a unit that it stops may be
+/// retried, and is not stopped twice.
 #[tokio::test]
 async fn s117_stale_fence_is_lowered() {
     let stage = Stage::new().await;
@@ -164,7 +164,7 @@ async fn s117_stale_fence_is_lowered() {
     }
 }
 
-/// Also where the database presets transactions that see nothing of what was committed after they began.
+/// Also where the database presets an isolation level that hides later commits from a transaction.
 #[tokio::test]
 async fn s117_fence_ignores_the_preset_isolation_level() {
     let stage = Stage::new().await;
@@ -174,7 +174,7 @@ async fn s117_fence_ignores_the_preset_isolation_level() {
     tenant::set_status_3_lets_nothing_commit_in_a_closed_tenant(std::sync::Arc::new(store)).await;
 }
 
-/// What is open when a suspended tenant's storage is removed writes nothing where others' rows are.
+/// A unit that is open when a suspended tenant's storage is removed writes nothing among other tenants' rows.
 #[tokio::test]
 async fn s117_a_removed_tenant_leaves_no_row() {
     let stage = Stage::new().await;
@@ -187,7 +187,7 @@ async fn s117_a_removed_tenant_leaves_no_row() {
     assert_eq!(projects(&mut owner(&stage, &acme).await).await, 0);
 }
 
-/// With a schema its fence goes: nobody can write there.
+/// A schema's fence is removed with it: no unit can write there.
 #[tokio::test]
 async fn s116_a_tenant_with_a_schema_leaves_no_fence() {
     let stage = Stage::new().await;
@@ -200,7 +200,7 @@ async fn s116_a_tenant_with_a_schema_leaves_no_fence() {
     assert_eq!(value::<i64>(&mut look, fences).await.unwrap(), 0);
 }
 
-/// A tenant whose database is lost can be suspended all the same.
+/// A tenant whose database is lost can still be suspended.
 #[tokio::test]
 async fn s117_a_tenant_without_storage_is_suspended() {
     let stage = Stage::new().await;
@@ -208,7 +208,7 @@ async fn s117_a_tenant_without_storage_is_suspended() {
     stage.store.deprovision(&acme).await.unwrap();
     suspend(&stage.store, &acme).await;
     assert_fails(write(&stage.store, &acme).await, ErrorKind::Unavailable, "tenant_storage_missing");
-    // And is when its storage is there again.
+    // And can be when its storage exists again.
     stage.store.provision(&Tenant { status: TenantStatus::Suspended, ..acme.clone() }).await.unwrap();
     assert_fails(write(&stage.store, &acme).await, ErrorKind::Forbidden, "tenant_inactive");
 }

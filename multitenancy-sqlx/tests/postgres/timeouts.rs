@@ -1,4 +1,5 @@
-//! What holds at every checkout, whatever the units before have told their sessions, and what ends by itself.
+//! The settings that hold at every checkout, whatever earlier units set in their sessions, and the timeouts that end
+//! work.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::{
     watch::{Watch, eventually},
 };
 
-/// What a unit may try to tell its session.
+/// The settings that a unit may try to change in its session.
 const ATTEMPTS: [&str; 8] = [
     "SET statement_timeout = 0",
     "SET lock_timeout = 0",
@@ -32,7 +33,7 @@ const ATTEMPTS: [&str; 8] = [
     "SET statement_timeout = 0; SET search_path TO public; SET ROLE none; SELECT pg_advisory_lock(44)",
 ];
 
-/// What holds on the connection now.
+/// The current settings of the connection.
 async fn settings(connection: &mut PgConnection) -> String {
     let sql = "SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'), \
                current_setting('idle_in_transaction_session_timeout'), current_setting('search_path'), current_user, \
@@ -63,8 +64,8 @@ async fn end(unit: PgTransaction, way: usize) {
     }
 }
 
-/// E8, S28, S30: after 1,000 checkouts by units that tried to take the limits away, each finds the configured ones, the
-/// restricted role, its own search path and no lock.
+/// E8, S28, S30: after 1,000 checkouts by units that tried to remove the limits, each unit finds the configured
+/// limits, the restricted role, its own search path and no lock.
 #[tokio::test(flavor = "multi_thread")]
 async fn e8_limits_hold_on_every_checkout() {
     let stage = Stage::new().await;
@@ -107,7 +108,7 @@ async fn e8_limits_hold_on_every_checkout() {
     }
 }
 
-/// The control: on sqlx's own pool, opened with the same limits, they are gone, and the same look sees it.
+/// The control: on sqlx's own pool, opened with the same limits, the limits are gone, and the same query finds this.
 #[tokio::test]
 async fn e8_control_a_plain_pool_loses_its_limits() {
     let stage = Stage::new().await;
@@ -131,8 +132,8 @@ async fn bounded(stage: &Stage, statement: u64, lock: u64) -> PgStore {
     builder.lock_timeout(Duration::from_millis(lock)).connect().await.unwrap()
 }
 
-/// E8: a statement over either of its limits is an overload that says when to come again, and costs the connection
-/// nothing.
+/// E8: a statement over either of its limits is an overload error that states when to retry; the connection stays
+/// usable.
 #[tokio::test]
 async fn e8_a_statement_over_its_limit_is_an_overload() {
     let stage = Stage::new().await;
@@ -156,8 +157,8 @@ async fn e8_a_statement_over_its_limit_is_an_overload() {
     }
 }
 
-/// A read that was dropped is not left in its transaction, though nobody wants its connection: a migration's ALTER TABLE
-/// does not wait for it. The control: it does wait for one that goes on.
+/// A dropped read does not stay in its transaction, although no other unit wants its connection: a migration's ALTER
+/// TABLE does not wait for it. The control: it does wait for a read that is still running.
 #[tokio::test]
 async fn dropped_read_does_not_block_migrations() {
     const ALTER: &str =

@@ -1,4 +1,4 @@
-//! What the server says of a store's connections.
+//! The server's view of a store's connections.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     stage::{run, value},
 };
 
-/// Asks until it holds, for as long as `bound`.
+/// Polls until the condition holds, for at most `bound`.
 pub async fn eventually(what: &str, bound: Duration, mut holds: impl AsyncFnMut() -> bool) {
     let since = monotonic();
     while !holds().await {
@@ -20,7 +20,7 @@ pub async fn eventually(what: &str, bound: Duration, mut holds: impl AsyncFnMut(
     }
 }
 
-/// Looks at one store's backends, whatever their database.
+/// Lists one store's backends, in any database.
 pub struct Watch {
     connection: PgConnection,
     name: String,

@@ -1,4 +1,4 @@
-//! E3: what PostgreSQL says of an error stays in the report.
+//! E3: PostgreSQL's error text stays in the report.
 
 use multitenancy_core::{
     Environment, UnitOfWork, User, UserId,
@@ -16,7 +16,7 @@ const CODES: [&str; 45] = [
     "XX000",
 ];
 
-/// A trigger raises each of them, with a secret in whatever an error can carry.
+/// A trigger raises each of them, with a secret in every field that an error can carry.
 #[tokio::test]
 async fn e3_no_error_shows_what_the_server_said() {
     for isolation in ISOLATIONS {

@@ -4,7 +4,7 @@ use multitenancy_core::{ErrorKind, Store};
 
 use super::*;
 
-/// As an application might write it; a pinned search path does not make it any better.
+/// As an application might write it; a pinned search path does not make it safer.
 const DEFINER: &str = "CREATE FUNCTION public.count_all() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
     SET search_path = pg_catalog, pg_temp AS 'SELECT count(*) FROM {table}'";
 
@@ -18,8 +18,8 @@ async fn counts(pair: &Pair, table: &str) -> [Result<i64, String>; 2] {
     counts.try_into().unwrap()
 }
 
-/// The control is that the function shows A a row of B's, which A itself does not see. It is refused at the start by its
-/// name, and served when it is mended as the fault says, or when no unit of work may have it run.
+/// The control: the function shows A a row of B, which A itself does not see. The start refuses it by name. It is
+/// served when it is fixed as the fault says, or when no unit of work may execute it.
 #[tokio::test]
 async fn s18_a_definer_function_shows_more_and_is_refused() {
     for isolation in [Isolation::Shared, Isolation::Schema] {

@@ -1,4 +1,4 @@
-//! What no guard holds against: SQL that an attacker writes. SECURITY.md says so; where this changes, it is to be changed.
+//! The limit of every guard: SQL written by an attacker. SECURITY.md states it; change both together.
 
 use multitenancy_core::Isolation;
 use multitenancy_testkit::fixtures::context;
@@ -6,8 +6,8 @@ use multitenancy_testkit::fixtures::context;
 use super::Pair;
 use crate::stage::value;
 
-/// E6: the tenant is a setting of the transaction, and whoever can write a statement can write another one into it. Only a
-/// database of their own keeps such a statement out.
+/// E6: the tenant is a setting of the transaction, and a client that can write SQL can set another tenant. Only
+/// separate databases stop such a statement.
 #[tokio::test]
 async fn e6_statement_can_set_another_tenant() {
     for (isolation, seen) in [(Isolation::Shared, 1), (Isolation::Database, 0)] {

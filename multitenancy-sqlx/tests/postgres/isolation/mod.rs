@@ -41,7 +41,7 @@ impl Pair {
         Self { stage, a, b, project_of_a, project_of_b }
     }
 
-    /// What A's statement does, or which SQLSTATE refuses it. What it did lasts.
+    /// The effect of A's statement, or the SQLSTATE that refuses it. The effect is committed.
     async fn as_a(&self, sql: &str) -> Result<u64, String> {
         let mut tx = self.stage.store.begin(&context(&self.a)).await.unwrap();
         let done = run(tx.conn(), sql.replace("{b}", &self.b.id.as_uuid().to_string()))

@@ -38,7 +38,7 @@ async fn s24_unit_uses_its_own_schema_and_no_other() {
     }
 }
 
-/// Gives the tenants each other's databases.
+/// Swaps the tenants' databases.
 async fn swap(pair: &Pair) {
     let name = |tenant: &Tenant| format!("tenant_{}", tenant.id.as_uuid().simple());
     let (a, b) = (name(&pair.a), name(&pair.b));
@@ -59,7 +59,7 @@ async fn swap(pair: &Pair) {
     }
 }
 
-/// S25: a tenant is not served from another's database, and its storage is not made there.
+/// S25: a tenant is not served from another tenant's database, and its storage is not created there.
 #[tokio::test]
 async fn s25_swapped_databases_are_refused() {
     let pair = Pair::new(Isolation::Database).await;
@@ -112,7 +112,7 @@ async fn burst(store: &PgStore, contexts: &[TenantContext], before: usize) -> us
     most
 }
 
-/// S25: however many tenants have databases, the connections to them stay within the budget.
+/// S25: with any number of tenant databases, the connections to them stay within the budget.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn s25_the_number_of_connections_is_bounded() {

@@ -1,10 +1,10 @@
-//! One connection, two tenants in turns (S13, S22).
+//! One connection, two alternating tenants (S13, S22).
 
 use multitenancy_sqlx::PgStore;
 
 use super::*;
 
-/// Reads as both tenants in turns over one connection, and returns how often one saw anything but its own.
+/// Reads as both tenants in turn over one connection, and returns how often one saw rows of the other.
 async fn alternate(pair: &Pair, store: &PgStore, table: &'static str, rounds: usize) -> usize {
     let (a, b) = (context(&pair.a), context(&pair.b));
     let mut leaks = 0;
@@ -25,7 +25,7 @@ async fn narrow(pair: &Pair) -> PgStore {
 
 #[tokio::test]
 async fn s13_alternating_tenants_see_their_own_rows() {
-    // A database each means a new connection each time.
+    // Separate databases mean a new connection each time.
     for (isolation, rounds) in
         [(Isolation::Shared, 10_000), (Isolation::Schema, 10_000), (Isolation::Database, 200)]
     {

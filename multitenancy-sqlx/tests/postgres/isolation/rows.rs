@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// S11: a row can not be given to another tenant, nor made in its name.
+/// S11: a row cannot be given to another tenant, nor created in its name.
 #[tokio::test]
 async fn s11_a_write_into_the_other_tenant_is_refused() {
     for isolation in ISOLATIONS {
@@ -49,7 +49,7 @@ async fn s14_a_hidden_id_is_refused_as_an_absent_one() {
     }
 }
 
-/// S15: what one tenant deletes takes nothing of another with it.
+/// S15: a delete of one tenant removes no row of another.
 #[tokio::test]
 async fn s15_a_cascade_stays_inside_the_tenant() {
     for isolation in ISOLATIONS {
@@ -80,7 +80,7 @@ async fn unsafe_child(pair: &Pair) {
     assert!(again.to_string().contains("leaves tenant_id out"), "{again}");
 }
 
-/// S16: a value that another tenant has is free, and nothing tells that it is taken elsewhere.
+/// S16: a value used by another tenant is free, and no error reveals its use elsewhere.
 #[tokio::test]
 async fn s16_a_unique_value_of_another_tenant_is_free() {
     for isolation in ISOLATIONS {

@@ -4,7 +4,7 @@ use multitenancy_core::environment::monotonic;
 
 use super::*;
 
-/// A thousand schemas of tenants are looked at in less than two seconds, and the one that is broken is found.
+/// An audit of a thousand tenant schemas takes less than two seconds, and finds the broken one.
 #[tokio::test]
 async fn s10_a_thousand_schemas_are_audited_in_one_pass() {
     const SCHEMAS: usize = 1_000;

@@ -1,4 +1,4 @@
-//! S12: without a tenant nothing is read and nothing is written.
+//! S12: without a tenant no row is read and no row is written.
 
 use super::*;
 

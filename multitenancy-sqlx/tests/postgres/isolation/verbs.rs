@@ -1,4 +1,4 @@
-//! Every verb of SQL that could pass the guard by (S20, S23, E6).
+//! Every SQL verb that could bypass the guard (S20, S23, E6).
 
 use super::*;
 
@@ -35,7 +35,7 @@ async fn e6_every_verb_stays_inside_the_tenant() {
     assert_eq!(pair.as_a(verbs[2]).await, Ok(2), "the control: MERGE reaches B's row");
 }
 
-/// E6: COPY into a guarded table is refused by PostgreSQL, also with rows of one's own.
+/// E6: PostgreSQL refuses COPY into a guarded table, also with the tenant's own rows.
 #[tokio::test]
 async fn e6_copy_in_is_refused() {
     for isolation in ISOLATIONS {
@@ -49,7 +49,7 @@ async fn e6_copy_in_is_refused() {
     }
 }
 
-/// S20: units of work make nothing and empty nothing.
+/// S20: units of work create nothing and truncate nothing.
 #[tokio::test]
 async fn s20_units_create_and_truncate_nothing() {
     let forbidden = [
@@ -87,7 +87,7 @@ async fn s20_units_create_and_truncate_nothing() {
     }
 }
 
-/// S23: what switches the guard off to see everything is told so, instead of being given a part.
+/// S23: a statement that switches the guard off to see every row gets an error, not a part of the rows.
 #[tokio::test]
 async fn s23_without_row_security_a_query_fails() {
     for isolation in ISOLATIONS {
