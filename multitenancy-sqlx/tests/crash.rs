@@ -249,7 +249,7 @@ async fn s95_kill_loses_no_event() {
     for _ in 0..10 {
         lost += untold_after_a_kill("broken", random.number(50..250)).await;
     }
-    assert!(lost > 0, "the control lost nothing: the test can not see a loss");
+    assert!(lost > 0, "the control lost nothing: the test cannot detect a loss");
 }
 
 /// S116: after a kill at any instant of creating organizations, each is complete or gone after the next start, and no

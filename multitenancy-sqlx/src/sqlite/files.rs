@@ -126,7 +126,7 @@ fn check_secret(path: &Path, text: &str) -> Result<()> {
         if mode & 0o077 != 0 {
             return Err(Error::config(format!(
                 "the secret {file} is open to others (its mode is {mode:03o}): delete it to have a new one made, or run \
-                 `chmod 600 {file}` if nobody has read it"
+                 `chmod 600 {file}` if no other user has read it"
             )));
         }
     }

@@ -100,7 +100,7 @@ pub async fn refusal(store: &dyn Store, tenant: &Tenant) -> Option<&'static str>
             .inspect(|error| assert_eq!(error.kind(), ErrorKind::Unavailable))
             .map(|error| error.code())
     });
-    assert_eq!(codes[0], codes[1], "who writes and who reads are told the same");
+    assert_eq!(codes[0], codes[1], "writers and readers get the same error");
     codes[0]
 }
 
@@ -153,8 +153,8 @@ pub async fn e20_one_failing_tenant_does_not_stop_others(deployment: &dyn Deploy
     let again = migrate(&*store, &FleetOptions::default()).await;
     assert_eq!((again.skipped, again.migrated, again.failed.len()), (n - 1, 0, 1));
     deployment.sql(bad, "DROP TABLE tags").await;
-    let mended = migrate(&*store, &FleetOptions::default()).await;
-    assert_eq!((mended.skipped, mended.migrated, mended.failed.len()), (n - 1, 1, 0));
+    let repaired = migrate(&*store, &FleetOptions::default()).await;
+    assert_eq!((repaired.skipped, repaired.migrated, repaired.failed.len()), (n - 1, 1, 0));
     assert_served(&*store, &tenants).await;
 }
 
@@ -199,7 +199,7 @@ pub async fn current_tenants_are_not_touched(deployment: &dyn Deployment) {
     let away = if deployment.isolation() == Isolation::Shared { 3 } else { 1 };
     assert_eq!((report.migrated, report.failed.len()), (3 - away, away));
     assert!(report.failed.iter().all(|failure| failure.error.code() == "tenant_storage_missing"));
-    assert!(status(&*store).await[1].state.is_err(), "told in its place");
+    assert!(status(&*store).await[1].state.is_err(), "reported in its place");
     deployment.hide(&tenants[1], false).await;
     assert_eq!(migrate(&*store, &FleetOptions::default()).await.migrated, away);
     assert_served(&*store, &tenants).await;
@@ -289,12 +289,12 @@ pub async fn tenants_go_up_and_down(deployment: &dyn Deployment) {
     }
     let unknown = store.fleet().migrate_all(&to(Target::Version(7))).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Config);
-    let nobody = TenantId::generate(store.environment());
-    let options = FleetOptions { tenants: Tenants::Only(vec![nobody]), ..FleetOptions::default() };
+    let unknown = TenantId::generate(store.environment());
+    let options = FleetOptions { tenants: Tenants::Only(vec![unknown]), ..FleetOptions::default() };
     for error in [
         store.fleet().migrate_all(&options).await.map(drop).unwrap_err(),
         store.fleet().status(&options.tenants).await.map(drop).unwrap_err(),
-        store.fleet().history(nobody).await.map(drop).unwrap_err(),
+        store.fleet().history(unknown).await.map(drop).unwrap_err(),
     ] {
         assert_eq!(error.code(), "tenant_not_found");
     }

@@ -226,7 +226,10 @@ async fn e8_a_server_that_hangs_is_waited_for_briefly() {
     server.freeze(false).unwrap();
     let since = monotonic();
     while store.read(&tenant).await.is_err() {
-        assert!(since.elapsed() < Duration::from_secs(30), "it goes on, and the store does not");
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "the server answers again, and the store does not"
+        );
     }
 }
 

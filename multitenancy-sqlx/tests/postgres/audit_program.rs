@@ -57,15 +57,15 @@ async fn audit_prints_each_fault_and_its_fix() {
     let output = run(&options, &url);
     let (code, all) = said(&output);
     assert_eq!(code, Some(1), "{all}");
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("\n2 faults\n"), "{told}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed.contains("\n2 faults\n"), "{printed}");
     for fault in faults {
-        assert!(told.contains(&format!("{fault}\n")), "{fault} is not told: {told}");
-        let mend = fault.fix.unwrap();
-        assert!(told.contains(&format!("; fix: {mend}\n")), "{told}");
-        stage.sql(mend).await;
+        assert!(printed.contains(&format!("{fault}\n")), "{fault} is not printed: {printed}");
+        let fix = fault.fix.unwrap();
+        assert!(printed.contains(&format!("; fix: {fix}\n")), "{printed}");
+        stage.sql(fix).await;
     }
-    assert_eq!(said(&run(&options, &url)).0, Some(0), "mended");
+    assert_eq!(said(&run(&options, &url)).0, Some(0), "fixed");
 
     // A database that cannot be examined is not safe.
     for (arguments, url, why) in [

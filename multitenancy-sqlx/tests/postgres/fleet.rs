@@ -257,7 +257,7 @@ async fn under_way(database: &Database) {
     });
     until_refused(&store, &tenant).await;
     until_refused(&replica, &tenant).await;
-    assert!(!down.is_finished(), "it waits for whoever has the table");
+    assert!(!down.is_finished(), "it waits for the session that holds the table");
     holder.close().await.unwrap();
     assert_eq!(down.await.unwrap().migrated, 1);
     for store in [&store, &replica] {

@@ -68,17 +68,17 @@ async fn assert_killing_loses_nothing(isolation: Isolation) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s124_killing_the_server_loses_nothing_in_shared_tables() {
+async fn s124_server_kill_loses_nothing_in_shared_tables() {
     assert_killing_loses_nothing(Isolation::Shared).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s124_killing_the_server_loses_nothing_in_schemas() {
+async fn s124_server_kill_loses_nothing_in_schemas() {
     assert_killing_loses_nothing(Isolation::Schema).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn s124_killing_the_server_loses_nothing_in_databases() {
+async fn s124_server_kill_loses_nothing_in_databases() {
     assert_killing_loses_nothing(Isolation::Database).await;
 }
 

@@ -111,7 +111,7 @@ async fn s117_missed_notifications_flush_the_cache() {
     // Without the framework, which would need a new connection to suspend.
     run(&mut registry, "UPDATE multitenancy_tenants SET status = 'suspended'").await.unwrap();
     let told = heard(&other);
-    assert_eq!(status(&there, &acme).await, TenantStatus::Active, "nobody has told it");
+    assert_eq!(status(&there, &acme).await, TenantStatus::Active, "it has not heard of it");
     execute(&server_url(), allow(true)).await;
     eventually("flushed", LATER, async || status(&there, &acme).await == TenantStatus::Suspended).await;
     assert_eq!(*told.lock().unwrap(), [None], "once, and of all tenants");

@@ -74,9 +74,9 @@ async fn s9_start_refuses_each_privileged_login() {
         let options = AuditOptions { login: Some(login.clone()), ..AuditOptions::default() };
         let faults = audit(&url(&stage.database), &options).await.unwrap();
         for fault in faults.iter().filter(|fault| fault.object == login) {
-            let mend = fault.fix.clone().unwrap_or_else(|| panic!("{fault}"));
-            assert!(said.contains(&mend), "{said}");
-            stage.sql(mend).await;
+            let fix = fault.fix.clone().unwrap_or_else(|| panic!("{fault}"));
+            assert!(said.contains(&fix), "{said}");
+            stage.sql(fix).await;
         }
         if *attributes == "NOINHERIT" {
             let refused = start(&stage, &address).await.unwrap_err().to_string();

@@ -52,7 +52,7 @@ async fn s32_a_lost_answer_to_commit_is_unknown() {
             }
         }
     }
-    assert_eq!(unknown, [rounds / 4, rounds / 4], "neither done nor not done can be told from the error");
+    assert_eq!(unknown, [rounds / 4, rounds / 4], "the error shows neither outcome");
 }
 
 /// S27: BEGIN cut off at every poll, on reused and on new connections, leaves no open transaction without an owner.

@@ -62,7 +62,7 @@ async fn quiet(server: &Server) {
     let mut connection = PgConnection::connect(&url(&server.last())).await.unwrap();
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND state <> 'idle' \
                AND datname = current_database() AND backend_type = 'client backend'";
-    eventually("nobody works", Duration::from_secs(10), async || {
+    eventually("no connection works", Duration::from_secs(10), async || {
         sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut connection).await.unwrap() == 0
     })
     .await;
@@ -125,7 +125,7 @@ async fn assert_nothing_orphaned(
     let begun = provisioned.lock().unwrap().clone();
     for id in begun {
         if tenants.iter().all(|tenant| tenant.id != id) {
-            assert_eq!(storage_of(server, id).await, Vec::<String>::new(), "storage that nobody knows of");
+            assert_eq!(storage_of(server, id).await, Vec::<String>::new(), "orphaned storage");
         }
     }
     tenants.len()
@@ -175,8 +175,8 @@ async fn a_hundred_at_once(tenancy: &Tenancy, ada: &Caller, slug: &str) -> Vec<R
     running.join_all().await
 }
 
-/// A process that ends at the `step`th call on its store, `moment` the store has done it; `fails` makes what follows the
-/// storage fail besides, so that the steps of undoing it are reached too.
+/// A process that ends at the `step`th call on its store, at `moment` of that call; with `fails`, the steps after the
+/// storage fail too, so that the undo steps are reached.
 #[derive(Debug, Clone, Copy)]
 struct Process {
     step: usize,
@@ -267,7 +267,7 @@ async fn cut_off_in_the_midst(isolation: Isolation) {
     }
     quiet(&server).await;
     for tenant in begun {
-        assert_eq!(storage_of(&server, tenant).await, Vec::<String>::new(), "storage that nobody knows of");
+        assert_eq!(storage_of(&server, tenant).await, Vec::<String>::new(), "orphaned storage");
     }
 }
 
@@ -306,7 +306,7 @@ async fn a_forgotten_storage_is_seen(isolation: Isolation) {
     let tenant = fixtures::tenant(&*store, "acme");
     store.provision(&tenant).await.unwrap();
     let found = AssertUnwindSafe(assert_nothing_orphaned(&server, &store, &provisioned)).catch_unwind().await;
-    assert!(found.is_err(), "its storage is there, and nobody knows of it");
+    assert!(found.is_err(), "its orphaned storage is not found");
     store.deprovision(&tenant).await.unwrap();
     assert_eq!(assert_nothing_orphaned(&server, &store, &provisioned).await, 0);
 }
@@ -322,19 +322,19 @@ macro_rules! in_each_isolation {
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn s116_a_process_that_ends_before_any_step() {
+            async fn s116_process_ends_before_any_step() {
                 let steps = sweep(Isolation::$isolation, Moment::Before, false).await;
                 assert!(steps >= 8, "{steps} steps");
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn s116_a_process_that_ends_after_any_step() {
+            async fn s116_process_ends_after_any_step() {
                 let steps = sweep(Isolation::$isolation, Moment::After, false).await;
                 assert!(steps >= 8, "{steps} steps");
             }
 
             #[tokio::test(flavor = "multi_thread")]
-            async fn s116_a_process_that_ends_after_any_step_of_removing() {
+            async fn s116_process_ends_after_any_step_of_removal() {
                 let steps = sweep(Isolation::$isolation, Moment::After, true).await;
                 assert!(steps >= 8, "{steps} steps");
             }

@@ -167,9 +167,9 @@ fn standing<'a>(text: &str, values: &'a [String]) -> Vec<&'a str> {
     values.iter().filter(stands).map(String::as_str).collect()
 }
 
-/// Every statement of every repository, on a server that logs all of them: no value that was given stands in one, on no
-/// plane and in no isolation. What does is a tenant's id: BEGIN says with it for whom the transaction works, COMMIT which
-/// tenant has changed, and its schema and its database are named by it.
+/// Every statement of every repository, on a server that logs all of them: no given value occurs in one, on any plane
+/// and in any isolation. The exception is a tenant's id: BEGIN states the tenant of the transaction, COMMIT the
+/// changed tenant, and its schema and its database are named by it.
 #[tokio::test]
 async fn e5_no_value_is_in_the_text_of_a_statement() {
     let server = PostgresServer::start(&["log_statement = 'all'", "log_parameter_max_length = 0"]).unwrap();
@@ -204,9 +204,9 @@ async fn e5_no_value_is_in_the_text_of_a_statement() {
     assert_eq!(standing(&server.log().unwrap(), &values), values);
 }
 
-/// What a unit of work finds of others in pg_stat_activity: of another role nothing but that it is there; of the store's
-/// own login the text of the last statement, also of another tenant, because PostgreSQL hides no session from the role that
-/// has opened it. As long as values are bound that text has none. The control is a value that is not.
+/// What a unit of work sees of other sessions in pg_stat_activity: of another role only its existence; of the store's
+/// own login the text of the last statement, also of another tenant, because PostgreSQL hides no session from its own
+/// role. While values are bound, that text contains none. The control is a value that is not bound.
 #[tokio::test]
 async fn e5_other_sessions_show_no_values() {
     const SEEN: &str = "SELECT string_agg(query, E'\\n') FROM pg_stat_activity \
@@ -235,8 +235,8 @@ async fn e5_other_sessions_show_no_values() {
     assert!(seen.contains("canary inlined") && !seen.contains("of another role"), "the control: {seen}");
 }
 
-/// A planner's statistics hold values of all tenants: no unit of work reads those of a guarded table. How many rows a table
-/// has, of all tenants together, PostgreSQL tells everybody.
+/// The planner's statistics hold values of all tenants: no unit of work reads those of a guarded table. The row count
+/// of a table, over all tenants, is visible to every role.
 #[tokio::test]
 async fn e5_statistics_show_no_values_of_others() {
     const VALUES: &str = "SELECT coalesce(string_agg(most_common_vals::text, ''), '') FROM pg_stats \

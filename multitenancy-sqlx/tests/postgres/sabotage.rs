@@ -280,11 +280,9 @@ async fn s10_to_s20_start_refuses_each_unsafe_schema() {
         // By the URL: with `row_security` preset, a new connection of the store reads no table.
         let options = AuditOptions { reference_tables: vec!["countries".into()], ..AuditOptions::default() };
         for fault in audit(&url(&stage.database), &options).await.unwrap() {
-            let mend = fault.fix.clone().unwrap_or_else(|| panic!("{fault}"));
-            assert!(said.contains(&mend), "{said}");
-            run(&mut stage.connection().await, &mend)
-                .await
-                .unwrap_or_else(|error| panic!("{fault}: {error}"));
+            let fix = fault.fix.clone().unwrap_or_else(|| panic!("{fault}"));
+            assert!(said.contains(&fix), "{said}");
+            run(&mut stage.connection().await, &fix).await.unwrap_or_else(|error| panic!("{fault}: {error}"));
         }
         assert_eq!(stage.store.audit().await.unwrap(), [], "after {sql}");
         stage.start().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -336,7 +334,7 @@ async fn s10_interrupted_unsafe_migration_blocks_service() {
     // The audit takes tens of milliseconds, and in the workers' tasks no await can be chosen.
     for millis in 0.. {
         let finished = tokio::time::timeout(Duration::from_millis(millis), store.migrate()).await;
-        let refused = store.begin(&tenant).await.map(drop).expect_err("served from what nobody has audited");
+        let refused = store.begin(&tenant).await.map(drop).expect_err("served from an unaudited database");
         assert_eq!(refused.code(), "tenant_upgrading", "after {millis} ms");
         if let Ok(migrated) = finished {
             assert_eq!(migrated.unwrap_err().kind(), ErrorKind::Config);

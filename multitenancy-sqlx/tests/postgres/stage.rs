@@ -1,4 +1,4 @@
-//! A store of an application with tables of its own, in a database of its own.
+//! A store of an application with its own tables, in its own database.
 
 use multitenancy_core::{Isolation, Tenant};
 use multitenancy_sqlx::{PgStore, PgStoreBuilder};
@@ -47,7 +47,7 @@ impl Stage {
         builder(&url(&self.database))
     }
 
-    /// Starts the program anew.
+    /// Starts the program again.
     pub async fn start(&self) -> multitenancy_core::Result<PgStore> {
         self.builder().connect().await
     }

@@ -39,7 +39,7 @@ async fn s18_a_definer_function_shows_more_and_is_refused() {
         let [fault] = stage.store.audit().await.unwrap().try_into().unwrap();
         stage.sql(fault.fix.unwrap()).await;
         stage.start().await.unwrap();
-        assert_eq!(counts(&pair, &table).await, [Ok(own), Ok(own)], "{isolation}: mended");
+        assert_eq!(counts(&pair, &table).await, [Ok(own), Ok(own)], "{isolation}: fixed");
 
         stage.sql("ALTER FUNCTION public.count_all() SECURITY DEFINER").await;
         stage.start().await.unwrap_err();
@@ -53,8 +53,8 @@ async fn s18_a_definer_function_shows_more_and_is_refused() {
     }
 }
 
-/// In a tenant's own database there is nobody else's row, but what the framework keeps there for itself. The database is
-/// looked at by the audit of all, and when the tenant is provisioned.
+/// A tenant's own database contains no other tenant's row, except the framework's internal rows. The database is
+/// audited by the audit of all databases, and when the tenant is provisioned.
 #[tokio::test]
 async fn s18_tenant_database_refuses_definer_functions() {
     let pair = Pair::new(Isolation::Database).await;

@@ -1,6 +1,6 @@
-//! What one tenant can do to another through its own SQL, in any isolation: nothing, as long as it does not say that it is
-//! another one, which `limits` shows. Each test has a control, in which the guard is taken away and the same look finds the
-//! leak.
+//! The effect of one tenant's own SQL on another tenant, in any isolation: none, unless the statement sets the other
+//! tenant's id, which `limits` shows. Each test has a control, in which the guard is removed and the same query finds
+//! the leak.
 
 mod codes;
 mod definer;

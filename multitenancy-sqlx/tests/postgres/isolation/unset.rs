@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a statement of whoever runs as the application does when the setting is in `state`.
+/// The result of a statement of the application's role when the setting is in `state`.
 async fn attempt(connection: &mut PgConnection, state: &str, sql: String) -> Result<i64, String> {
     run(connection, format!("BEGIN; SET LOCAL ROLE multitenancy_app; {state}")).await.unwrap();
     let done = if sql.starts_with("SELECT") {

@@ -30,13 +30,13 @@ WITH own AS (
 )
 SELECT 's9_role_missing', name, 'does not exist', format('CREATE ROLE %I', name) FROM own WHERE oid IS NULL
 UNION ALL
-SELECT rule, name, as_whom || what, CASE WHEN itself THEN format('ALTER ROLE %I %s', name, mend) ELSE revoke END
+SELECT rule, name, as_whom || what, CASE WHEN itself THEN format('ALTER ROLE %I %s', name, fix) ELSE revoke END
 FROM reach, LATERAL (VALUES
     ('s9_superuser', rolsuper, 'is a superuser', 'NOSUPERUSER'),
     ('s9_bypasses_row_security', rolbypassrls AND NOT rolsuper, 'bypasses row-level security', 'NOBYPASSRLS'),
     ('s9_makes_roles', rolcreaterole AND NOT rolsuper, 'makes roles, and so becomes others', 'NOCREATEROLE'),
     ('s9_replicates', rolreplication AND NOT rolsuper, 'replicates, and so reads everything', 'NOREPLICATION')
-) AS attribute (rule, has, what, mend) WHERE has
+) AS attribute (rule, has, what, fix) WHERE has
 UNION ALL
 SELECT 's9_owner', name, as_whom || format('owns %s%s', min(what), CASE WHEN count(*) > 1 THEN ' and more' ELSE '' END),
     CASE WHEN itself THEN format('REASSIGN OWNED BY %I TO CURRENT_USER', name) ELSE revoke END
