@@ -2,17 +2,17 @@
 //!
 //! | Message | Statements | For |
 //! |---|---|---|
-//! | adopt | `COMMIT` | sqlx believes from now on that a transaction is open: the outer one is ours |
+//! | adopt | `COMMIT` | sqlx assumes from now on that a transaction is open: this crate owns the outer one |
 //! | | resets | a connection that a pooler gave may have been used before (S30) |
-//! | begin | `ROLLBACK` | ends what the unit before has left open, if it has |
+//! | begin | `ROLLBACK` | ends the transaction that the previous unit left open, if any |
 //! | | `BEGIN ISOLATION LEVEL …` | before the resets, which would be part of the rolled back transaction |
-//! | | `RESET ALL`, `RESET ROLE`, `CLOSE ALL` | take back what the unit before set: rolling it back restored it (S30) |
-//! | | `DEALLOCATE ALL` | where connections keep nothing prepared |
+//! | | `RESET ALL`, `RESET ROLE`, `CLOSE ALL` | reset the previous unit's settings: its rollback restored them (S30) |
+//! | | `DEALLOCATE ALL` | where connections keep no prepared statements |
 //! | | `SELECT tag, set_config('app.tenant_id', …, true), …` | the tenant and the limits, for this transaction (S13) |
 //! | commit | `SELECT tag, 1 / (tenant is ours)` | fails in a failed transaction, and in one that is not this unit's (S32) |
 //! | | `… multitenancy.pass_fence()` | fails in a closed tenant (S117) |
-//! | | `… pg_notify(…)` | other processes learn which tenants have changed |
-//! | | `COMMIT` | when it is answered, it has happened |
+//! | | `… pg_notify(…)` | notifies other processes of the changed tenants |
+//! | | `COMMIT` | once it is answered, it has happened |
 //! | | resets | the next unit finds the session's defaults (S30) |
 //! | roll back | `ROLLBACK`, `SELECT tag`, resets | the tag says that the answer is to this message (S28) |
 
