@@ -248,7 +248,7 @@ impl Drop for CutOff {
 }
 
 /// Waits for a permit until the deadline, and records how long the wait took.
-async fn waiting<T>(deadline: Instant, coming: impl Future<Output = T>) -> Result<T> {
+pub(crate) async fn waiting<T>(deadline: Instant, coming: impl Future<Output = T>) -> Result<T> {
     let since = monotonic();
     let came = timeout_at(deadline, coming).await;
     metrics::histogram!("db_pool_wait_seconds").record(since.elapsed().as_secs_f64());

@@ -15,6 +15,7 @@ use super::{
     store::PgStore,
     unit::{Lease, Unit, UnitSpec},
 };
+use crate::pool::waiting;
 
 impl PgStore {
     pub(super) async fn unit(&self, spec: UnitSpec, origin: &Origin) -> Result<Unit> {
@@ -28,8 +29,12 @@ impl PgStore {
         let deadline = inner.pool.deadline();
         let (lease, fresh) = loop {
             let opening = || self.connect(key);
-            let leased = inner.pool.acquire((plane, width), key, deadline, opening).await?;
+            let mut leased = inner.pool.acquire((plane, width), key, deadline, opening).await?;
             let reused = leased.1.reused;
+            if inner.pooled && !reused {
+                // The pooler has answered, and may let its client wait for one of its own connections.
+                waiting(deadline, engine::adopt(&mut leased.0)).await?.map_err(store_error)?;
+            }
             let statement = begin(spec, inner.pooled, &inner.local);
             let signals = inner.signals.clone();
             match Lease::begin(inner.pool.clone(), leased, statement, spec, signals).await {
@@ -71,6 +76,7 @@ impl PgStore {
         Ok(())
     }
 
+    /// A new connection, ready for its first unit; behind a pooler it is still to be adopted.
     async fn connect(&self, key: PoolKey) -> Result<PgConnection> {
         let mut options = self.inner.runtime.clone();
         if let PoolKey::Database(tenant) = key {
@@ -86,7 +92,9 @@ impl PgStore {
             }
             _ => store_error(error),
         })?;
-        engine::adopt(&mut connection).await.map_err(store_error)?;
+        if !self.inner.pooled {
+            engine::adopt(&mut connection).await.map_err(store_error)?;
+        }
         Ok(connection)
     }
 }

@@ -67,6 +67,21 @@ async fn tenant(store: &PgStore, slug: &str, isolation: Isolation) -> TenantCont
     fixtures::context(&fixtures::provisioned_in(store, slug, isolation).await)
 }
 
+/// A client that waits for a connection of the pooler waits for as long as a unit may, and then learns that it is busy.
+#[tokio::test]
+async fn pooler_without_free_connection_is_overloaded() {
+    let server = PostgresServer::start(&[]).unwrap();
+    let bouncer = PgBouncer::start(&server.url(), 2, "");
+    let builder = through(&bouncer, &server.url()).acquire_timeout(Duration::from_secs(1));
+    let store = builder.connect().await.unwrap();
+    let acme = tenant(&store, "acme", Isolation::Shared).await;
+    let held = [store.begin(&acme).await.unwrap(), store.begin(&acme).await.unwrap()];
+    let refused = store.begin(&acme).await.err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded, "{refused:?}");
+    drop(held);
+    store.begin(&acme).await.unwrap();
+}
+
 const SETTINGS: &str = "SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'), \
     current_setting('idle_in_transaction_session_timeout'), current_setting('search_path'), current_user, \
     current_setting('TimeZone'), current_setting('DateStyle'), \
